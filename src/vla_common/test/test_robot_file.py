@@ -1,0 +1,119 @@
+"""The robot file: what is refused, and that the message names file, key, value, allowed."""
+
+import copy
+import math
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from vla_common.core.errors import ConfigError
+from vla_common.core.robot import from_parameters, load
+
+LIMIT = {
+    "has_position_limits": True, "min_position": -1.0, "max_position": 1.0,
+    "has_velocity_limits": True, "max_velocity": 1.0,
+    "has_acceleration_limits": True, "max_acceleration": 5.0,
+}
+GOOD = {
+    "robot": {"name": "r", "joints": ["a", "b"], "home": [0.0, 0.0]},
+    "joint_limits": {"a": dict(LIMIT), "b": dict(LIMIT)},
+    "cameras": {"names": ["front"], "front": {"topic": "/c", "width": 64, "height": 64}},
+    "model": {"bundle": "reach"},
+}
+
+
+def changed(path, value):
+    values = copy.deepcopy(GOOD)
+    place = values
+    *keys, last = path.split(".")
+    for key in keys:
+        place = place.setdefault(key, {})
+    if value is KeyError:
+        del place[last]
+    else:
+        place[last] = value
+    return values
+
+
+def test_good_file_is_read_in_order():
+    robot = from_parameters(GOOD, "here")
+    assert robot.joints == ("a", "b")
+    assert robot.bound("max_velocity").tolist() == [1.0, 1.0]
+    assert robot.control.rate == 20.0
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("joint_limits.a.max_velocity", math.nan, "finite"),
+        ("joint_limits.a.max_velocity", -1.0, "> 0"),
+        ("joint_limits.a.max_velocity", "fast", "number"),
+        ("joint_limits.a.max_velocity", True, "number"),
+        ("joint_limits.a.max_acceleration", math.inf, "finite"),
+        ("joint_limits.a.max_acceleration", 0.0, "> 0"),
+        ("joint_limits.a.min_position", 1.0, "below max_position"),
+        ("joint_limits.a.min_position", KeyError, "below max_position"),
+        ("joint_limits.a.max_speed", 1.0, "max_velocity"),
+        ("joint_limits.b", KeyError, "every joint has limits"),
+        ("joint_limits.c", dict(LIMIT), "unknown key"),
+        ("joint_limits.a.has_velocity_limits", False, "the gate needs it"),
+        ("joint_limits.a.has_jerk_limits", True, "has_jerk_limits"),
+        ("robot.joints", ["a", "a"], "differ"),
+        ("robot.joints", [], "at least one"),
+        ("robot.home", [0.0], "2 values"),
+        ("robot.home", [0.0, 3.0], "within [-1, 1] for b"),
+        ("robot.colour", "blue", "unknown key"),
+        ("robot.grippers", ["c"], "names from robot.joints"),
+        ("cameras.front.encoding", "yuv", "one of"),
+        ("cameras.front.width", 64.5, "whole number"),
+        ("cameras.back", {"topic": "/b"}, "unknown key"),
+        ("cameras.names", ["front", "wrist"], "named in cameras.names"),
+        ("safty", {}, "did you mean 'safety'"),
+        ("control.rate", 0.0, ">= 1"),
+        ("model.bundle", KeyError, "required"),
+        ("model", KeyError, "required"),
+    ],
+)
+def test_mistakes_are_refused_with_the_key(path, value, words):
+    with pytest.raises(ConfigError) as caught:
+        from_parameters(changed(path, value), "robot.yaml")
+    message = str(caught.value)
+    assert message.startswith("robot.yaml: ")
+    assert words in message
+    assert path.split(".")[-1] in message or path.split(".")[0] in message
+
+
+def test_file_must_be_a_parameter_file(tmp_path):
+    path = tmp_path / "r.yaml"
+    for text, words in [
+        ("a: [", "valid YAML"), ("a: 1", "'/**'"), ("/**: {x: 1}", "ros__parameters"), ("", "'/**'"),
+    ]:
+        path.write_text(text)
+        with pytest.raises(ConfigError, match=words.replace("*", r"\*")):
+            load(path)
+    with pytest.raises(ConfigError, match="readable"):
+        load(tmp_path / "none.yaml")
+    path.write_text(yaml.safe_dump({"/**": {"ros__parameters": GOOD}}))
+    assert load(path).source == str(path)
+
+
+LEAVES = [
+    "joint_limits.a.min_position", "joint_limits.b.max_velocity", "robot.home", "robot.joints",
+    "cameras.front.width", "model.bundle", "control", "safety", "joint_limits", "cameras.names",
+]
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.sampled_from(LEAVES), JUNK)
+def test_junk_is_refused_or_accepted_but_never_an_accident(path, junk):
+    try:
+        robot = from_parameters(changed(path, junk), "f")
+    except ConfigError:
+        return
+    for key in ("max_velocity", "max_acceleration", "min_position", "max_position"):
+        assert all(math.isfinite(v) for v in robot.bound(key))

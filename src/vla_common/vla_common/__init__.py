@@ -1,0 +1,1 @@
+"""What all rooms of vla_ros share."""

@@ -1,0 +1,1 @@
+"""VLA inference: bundle, backends, action chunks, action player."""

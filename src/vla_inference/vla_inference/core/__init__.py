@@ -1,0 +1,1 @@
+"""Pure part of inference; nothing here imports rclpy, and time is passed in."""
