@@ -2,6 +2,7 @@
 
 import threading
 import time
+from itertools import pairwise
 
 from vla_common.core.deadline import DeadlineLoop
 
@@ -21,7 +22,7 @@ def test_deadlines_are_absolute():
     loop.start()
     wait_for(lambda: len(deadlines) >= 20)
     loop.stop()
-    steps = {b - a for a, b in zip(deadlines, deadlines[1:])}
+    steps = {b - a for a, b in pairwise(deadlines)}
     assert all(step % PERIOD == 0 and step > 0 for step in steps)
     assert not loop.alive
 
@@ -44,9 +45,7 @@ def test_late_work_skips_deadlines_and_counts_them():
 
 def test_wake_runs_between_deadlines():
     woken = threading.Event()
-    loop = DeadlineLoop(
-        "t", 10_000_000_000, lambda now, deadline: deadline or woken.set(), print
-    )
+    loop = DeadlineLoop("t", 10_000_000_000, lambda now, deadline: deadline or woken.set(), print)
     loop.start()
     loop.wake()
     assert woken.wait(5.0)
@@ -77,5 +76,5 @@ def test_shift_moves_the_phase_once():
     loop.start()
     wait_for(lambda: len(deadlines) >= 4)
     loop.stop()
-    steps = [b - a for a, b in zip(deadlines, deadlines[1:])]
+    steps = [b - a for a, b in pairwise(deadlines)]
     assert steps[:3] == [50_000_000, 51_000_000, 50_000_000]

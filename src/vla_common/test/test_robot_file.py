@@ -7,13 +7,18 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+
 from vla_common.core.errors import ConfigError
 from vla_common.core.robot import from_parameters, load
 
 LIMIT = {
-    "has_position_limits": True, "min_position": -1.0, "max_position": 1.0,
-    "has_velocity_limits": True, "max_velocity": 1.0,
-    "has_acceleration_limits": True, "max_acceleration": 5.0,
+    "has_position_limits": True,
+    "min_position": -1.0,
+    "max_position": 1.0,
+    "has_velocity_limits": True,
+    "max_velocity": 1.0,
+    "has_acceleration_limits": True,
+    "max_acceleration": 5.0,
 }
 GOOD = {
     "robot": {"name": "r", "joints": ["a", "b"], "home": [0.0, 0.0]},
@@ -87,7 +92,10 @@ def test_mistakes_are_refused_with_the_key(path, value, words):
 def test_file_must_be_a_parameter_file(tmp_path):
     path = tmp_path / "r.yaml"
     for text, words in [
-        ("a: [", "valid YAML"), ("a: 1", "'/**'"), ("/**: {x: 1}", "ros__parameters"), ("", "'/**'"),
+        ("a: [", "valid YAML"),
+        ("a: 1", "'/**'"),
+        ("/**: {x: 1}", "ros__parameters"),
+        ("", "'/**'"),
     ]:
         path.write_text(text)
         with pytest.raises(ConfigError, match=words.replace("*", r"\*")):
@@ -99,12 +107,22 @@ def test_file_must_be_a_parameter_file(tmp_path):
 
 
 LEAVES = [
-    "joint_limits.a.min_position", "joint_limits.b.max_velocity", "robot.home", "robot.joints",
-    "cameras.front.width", "model.bundle", "control", "safety", "joint_limits", "cameras.names",
+    "joint_limits.a.min_position",
+    "joint_limits.b.max_velocity",
+    "robot.home",
+    "robot.joints",
+    "cameras.front.width",
+    "model.bundle",
+    "control",
+    "safety",
+    "joint_limits",
+    "cameras.names",
 ]
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 

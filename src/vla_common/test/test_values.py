@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from vla_common.core.clock import ClockOffset
 from vla_common.core.mailbox import Mailbox
 from vla_common.core.stats import RateMeter, Window
@@ -72,7 +73,7 @@ def test_clock_offset_unknown_is_an_error():
 
 
 def test_stages_add_up_to_the_total():
-    names = [f for f in Trace.__dataclass_fields__]
+    names = list(Trace.__dataclass_fields__)
     trace = Trace(**{name: (i + 1) * 1_000_000 for i, name in enumerate(names)})
     stages = stages_ms(trace)
     parts = sum(v for k, v in stages.items() if k != "total")

@@ -42,7 +42,7 @@ def trace_to_msg(trace: Trace) -> LatencyTrace:
 
 
 def doubles(values: np.ndarray) -> array:
-    """Return a float64 sequence field: an ``array`` goes into a message without a check per item."""
+    """Return a float64 sequence field; an ``array`` is taken without a check per item."""
     return array("d", np.ascontiguousarray(values, dtype=np.float64).tobytes())
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import socket
 import threading
 import traceback
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
@@ -34,7 +35,10 @@ except ImportError:
 
 
 OK, WARN, ERROR, STALE = (
-    DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE,
+    DiagnosticStatus.OK,
+    DiagnosticStatus.WARN,
+    DiagnosticStatus.ERROR,
+    DiagnosticStatus.STALE,
 )
 Task = Callable[[Any], Any]
 
@@ -111,7 +115,10 @@ class Diagnostics:
         message.header.stamp = self._node.get_clock().now().to_msg()
         message.status = [
             DiagnosticStatus(
-                level=s.level, name=s.name, message=s.message, hardware_id=s.hardware_id,
+                level=s.level,
+                name=s.name,
+                message=s.message,
+                hardware_id=s.hardware_id,
                 values=list(s.values),
             )
             for s in statuses

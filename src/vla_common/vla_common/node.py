@@ -8,7 +8,8 @@ import signal
 import sys
 import threading
 import traceback
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
@@ -197,15 +198,10 @@ def _spin(executor: Any, stop: threading.Event) -> None:
 
 
 def _bring_up(nodes: list[VlaNode]) -> bool:
-    for node in nodes:
-        if not node.autostart:
-            continue
-        if node.trigger_configure() is not SUCCESS:
-            return False
-    for node in nodes:
-        if node.autostart and node.trigger_activate() is not SUCCESS:
-            return False
-    return True
+    mine = [node for node in nodes if node.autostart]
+    return all(node.trigger_configure() is SUCCESS for node in mine) and all(
+        node.trigger_activate() is SUCCESS for node in mine
+    )
 
 
 def run(make_nodes: Callable[[], list[VlaNode]]) -> int:

@@ -7,6 +7,7 @@ import onnx
 import pytest
 import yaml
 from onnx import TensorProto, helper, numpy_helper
+
 from vla_common.core.robot import from_parameters
 
 JOINTS = ("a", "b", "grip")
@@ -16,7 +17,8 @@ LENGTH = 6
 
 def save(path, nodes, inputs, outputs, constants):
     graph = helper.make_graph(
-        nodes, "g",
+        nodes,
+        "g",
         [helper.make_tensor_value_info(n, t, s) for n, t, s in inputs],
         [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in outputs],
         [numpy_helper.from_array(v, n) for n, v in constants.items()],
@@ -66,21 +68,31 @@ def make_policy(path, ramp):
         ],
         [("chunk", shape)],
         {
-            "one": np.array([1], dtype=np.int64), "two": np.array([2], dtype=np.int64),
+            "one": np.array([1], dtype=np.int64),
+            "two": np.array([2], dtype=np.int64),
             "ramp": ramp[None],
         },
     )
 
 
 def write_manifest(folder, **changes):
-    files = {f.name: hashlib.sha256(f.read_bytes()).hexdigest()
-             for f in sorted(folder.iterdir()) if f.name != "bundle.yaml"}
+    files = {
+        f.name: hashlib.sha256(f.read_bytes()).hexdigest()
+        for f in sorted(folder.iterdir())
+        if f.name != "bundle.yaml"
+    }
     values = {
-        "format": 1, "name": "tiny", "version": "1.2.3",
+        "format": 1,
+        "name": "tiny",
+        "version": "1.2.3",
         "cameras": [{"name": "front", "width": 16, "height": 16, "encoding": "rgb8"}],
-        "joints": list(JOINTS), "horizon": HORIZON, "step_dt": 0.05,
+        "joints": list(JOINTS),
+        "horizon": HORIZON,
+        "step_dt": 0.05,
         "tokenizer": {"file": "tokenizer.json", "max_length": LENGTH},
-        "features": {"tokens": 1, "width": 3}, "tolerance": {"atol": 1e-4}, "files": files,
+        "features": {"tokens": 1, "width": 3},
+        "tolerance": {"atol": 1e-4},
+        "files": files,
     }
     values.update(changes)
     (folder / "bundle.yaml").write_text(yaml.safe_dump(values))
@@ -108,10 +120,15 @@ def bundle_folder(tmp_path, ramp):
     joints = np.array([0.1, 0.2, 0.03], dtype=np.float32)
     zeros = np.zeros((HORIZON, 3), dtype=np.float32)
     np.savez(
-        folder / "golden.npz", image_front=image, tokens_0=np.zeros((1, LENGTH), np.int64),
-        joints_0=joints[None], noise_0=zeros[None], prev_chunk_0=zeros[None],
+        folder / "golden.npz",
+        image_front=image,
+        tokens_0=np.zeros((1, LENGTH), np.int64),
+        joints_0=joints[None],
+        noise_0=zeros[None],
+        prev_chunk_0=zeros[None],
         prev_weights_0=np.zeros((1, HORIZON), np.float32),
-        features_0=np.full((1, 1, 3), 7.0, np.float32), chunk_0=(joints + ramp)[None],
+        features_0=np.full((1, 1, 3), 7.0, np.float32),
+        chunk_0=(joints + ramp)[None],
     )
     write_manifest(folder)
     return folder
@@ -120,9 +137,13 @@ def bundle_folder(tmp_path, ramp):
 @pytest.fixture
 def parameters():
     limit = {
-        "has_position_limits": True, "min_position": -1.0, "max_position": 1.0,
-        "has_velocity_limits": True, "max_velocity": 1.0,
-        "has_acceleration_limits": True, "max_acceleration": 5.0,
+        "has_position_limits": True,
+        "min_position": -1.0,
+        "max_position": 1.0,
+        "has_velocity_limits": True,
+        "max_velocity": 1.0,
+        "has_acceleration_limits": True,
+        "max_acceleration": 5.0,
     }
     return {
         "robot": {"name": "r", "joints": list(JOINTS), "grippers": ["grip"]},

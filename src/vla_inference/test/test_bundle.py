@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from conftest import write_manifest
+
 from vla_common.core.errors import ConfigError
 from vla_common.core.robot import from_parameters
 from vla_inference.core.backend import open_backend
@@ -68,7 +69,7 @@ def test_unreadable_manifest_is_refused(bundle_folder):
 
 
 def test_unknown_bundle_says_where_it_looked(tmp_path):
-    with pytest.raises(ConfigError, match="looked in.*nowhere"):
+    with pytest.raises(ConfigError, match=r"looked in.*nowhere"):
         find("nowhere", (tmp_path,))
     with pytest.raises(ConfigError, match="looked in"):
         find("../../etc", (tmp_path,))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from vla_common.core.robot import Control
 from vla_common.core.trace import Trace
 from vla_inference.core.backend import open_backend
@@ -22,8 +23,12 @@ MS = 1_000_000
 
 def observe(capture_ns, joints=(0.1, 0.2, 0.03)):
     return Observation(
-        np.zeros((1, 1, 3), np.float32), np.zeros(6, np.int64), np.array(joints, np.float32),
-        capture_ns, capture_ns, Trace(capture_ns=capture_ns),
+        np.zeros((1, 1, 3), np.float32),
+        np.zeros(6, np.int64),
+        np.array(joints, np.float32),
+        capture_ns,
+        capture_ns,
+        Trace(capture_ns=capture_ns),
     )
 
 
@@ -45,7 +50,7 @@ def test_chunk_is_due_from_one_step_after_capture(loop, ramp):
 
 def test_the_second_chunk_is_bound_to_the_plan(loop):
     loop.infer(observe(1000 * MS), lambda: 1010 * MS)
-    for i in range(5):
+    for _ in range(5):
         loop.delay.add(100 * MS)
     running = loop._player.at(loop._engine.row_times(1050 * MS))
     chunk = loop.infer(observe(1050 * MS, (0.5, 0.5, 0.03)), lambda: 1060 * MS)
@@ -55,7 +60,7 @@ def test_the_second_chunk_is_bound_to_the_plan(loop):
 
 def test_new_words_unbind_the_next_chunk_beyond_the_delay(loop, ramp):
     loop.infer(observe(1000 * MS), lambda: 1010 * MS)
-    for i in range(5):
+    for _ in range(5):
         loop.delay.add(40 * MS)
     loop.instruction_changed()
     chunk = loop.infer(observe(1050 * MS, (0.5, 0.5, 0.03)), lambda: 1060 * MS)
@@ -92,7 +97,7 @@ def test_prefix_weights_fall_from_one_to_zero(horizon, delay, end):
     weights = prefix_weights(horizon, delay, end)
     assert weights.shape == (horizon,)
     assert (weights[: min(delay, horizon)] == 1.0).all()
-    assert (weights[max(end, delay):] == 0.0).all()
+    assert (weights[max(end, delay) :] == 0.0).all()
     assert (np.diff(weights) <= 0.0).all()
     assert ((weights >= 0.0) & (weights <= 1.0)).all()
 

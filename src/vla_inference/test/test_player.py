@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from vla_common.core.chunk import Chunk
 from vla_common.core.robot import Control
 from vla_inference.core.player import ActionPlayer, sample

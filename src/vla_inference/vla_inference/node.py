@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from sensor_msgs.msg import JointState
+from vla_msgs.msg import ActionChunk, Instruction, SafetyState, VisionFeatures
+
 from vla_common import qos
-from vla_common.convert import chunk_to_msg, stamp_to_ns, trace_from_msg
+from vla_common.convert import chunk_to_msg
 from vla_common.core.deadline import DeadlineLoop
 from vla_common.core.mailbox import Mailbox
 from vla_common.core.stats import RateMeter
 from vla_common.node import VlaNode, run
-from vla_msgs.msg import ActionChunk, Instruction, SafetyState, VisionFeatures
-
 from vla_inference import status
-from vla_inference.core.backend import open_backend
-from vla_inference.core.bundle import check_robot, find, load
+from vla_inference.core.backend import Backend, open_backend
+from vla_inference.core.bundle import Bundle, check_robot, find, load
 from vla_inference.core.engine import Observation, PolicyEngine
 from vla_inference.core.golden import self_test
 from vla_inference.core.instruction import InstructionEncoder
@@ -35,11 +36,17 @@ class VlaInference(VlaNode):
     """The inference node.
 
     ``observe(timeout)`` gives the next vision features (or None), pulled on the inference thread;
-    without it they come from /vla/features.
+    without it they come from /vla/features. ``on_loaded`` is told the bundle and its backend.
     """
 
-    def __init__(self, observe: Observe | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        observe: Observe | None = None,
+        on_loaded: Callable[[Bundle, Backend], None] = lambda bundle, backend: None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__("vla_inference", **kwargs)
+        self._on_loaded = on_loaded
         self._box: Mailbox[Any] = Mailbox()
         self._observe: Observe = observe or self._box.take
         self._alone = observe is None
@@ -56,6 +63,7 @@ class VlaInference(VlaNode):
         check_robot(self.bundle, robot)
         self.backend = open_backend(self.bundle, robot.model)
         self.self_test = self_test(self.bundle, self.backend)
+        self._on_loaded(self.bundle, self.backend)
         self.engine = PolicyEngine(self.bundle, self.backend)
         spec = self.bundle.manifest.tokenizer
         self.words = InstructionEncoder(self.bundle.path / spec.file, spec.max_length)
@@ -184,7 +192,11 @@ class VlaInference(VlaNode):
                 return None
         self.waiting_for = ""
         return Observation(
-            features.features, tokens, joints, features.capture_ns, features.stamp_ns,
+            features.features,
+            tokens,
+            joints,
+            features.capture_ns,
+            features.stamp_ns,
             features.trace,
         )
 

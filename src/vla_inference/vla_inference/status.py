@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from vla_msgs.msg import VisionFeatures
+
 from vla_common.convert import stamp_to_ns, trace_from_msg
 from vla_common.core.trace import Trace
 from vla_common.diagnostics import ERROR, OK, WARN, number
-from vla_msgs.msg import VisionFeatures
-
 from vla_inference.core.bundle import Bundle
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ class ReceivedFeatures:
 
 def features_of(message: VisionFeatures, bundle: Bundle) -> ReceivedFeatures | None:
     """Return the features of a message, None when they are not this bundle's."""
-    shape = (
-        len(bundle.cameras), bundle.manifest.features.tokens, bundle.manifest.features.width
-    )
+    shape = (len(bundle.cameras), bundle.manifest.features.tokens, bundle.manifest.features.width)
     values = np.frombuffer(message.features, dtype=np.float32)
     names = tuple(camera.name for camera in bundle.cameras)
     if message.model_id != bundle.model_id or tuple(message.cameras) != names:

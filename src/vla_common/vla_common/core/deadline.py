@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Callable
+from collections.abc import Callable
 
 from vla_common.core.stats import Window
 
@@ -94,6 +94,6 @@ class DeadlineLoop:
                 if late > 0:
                     self.overruns += int(late)
                     deadline_ns += int(late) * self.period_ns
-        except BaseException as error:  # noqa: B902  the loop ends here, whatever it was
+        except BaseException as error:
             self._running = False
             self._on_error(error)

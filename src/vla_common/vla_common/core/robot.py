@@ -59,8 +59,22 @@ class Identity:
 
 
 # The first five are decoded here, the others by cv_bridge where it is installed.
-ENCODINGS = ("rgb8", "bgr8", "rgba8", "bgra8", "mono8", "mono16", "yuv422", "yuv422_yuy2",
-             "uyvy", "yuyv", "bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8")
+ENCODINGS = (
+    "rgb8",
+    "bgr8",
+    "rgba8",
+    "bgra8",
+    "mono8",
+    "mono16",
+    "yuv422",
+    "yuv422_yuy2",
+    "uyvy",
+    "yuyv",
+    "bayer_rggb8",
+    "bayer_bggr8",
+    "bayer_gbrg8",
+    "bayer_grbg8",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +108,7 @@ class Model:
     """Which model drives the robot."""
 
     bundle: str = param("bundle folder, or a name looked up under bundles/")
-    backend: str = param(
-        "inference backend", "auto", choices=("auto", "onnxruntime")
-    )
+    backend: str = param("inference backend", "auto", choices=("auto", "onnxruntime"))
     threads: int = param("CPU threads of the backend; 0: the backend's choice", 1, low=0, high=64)
     instruction: str = param("instruction at start; empty: wait for /vla/instruction", "")
 
@@ -107,7 +119,9 @@ class FeatureCache:
 
     enabled: bool = param("reuse features while the scene is static", True)
     patch: int = param("[px] edge of the patches compared", 16, low=4, high=256)
-    patch_threshold: float = param("mean |difference| of a patch that is a change, 0..1", 0.01, above=0.0)
+    patch_threshold: float = param(
+        "mean |difference| of a patch that is a change, 0..1", 0.01, above=0.0
+    )
     max_age_ms: float = param("features older than this are never used", 100.0, above=0.0)
     monitor_every: int = param("re-encode every n-th hit to measure the error; 0: never", 20, low=0)
     max_error: float = param("relative L2 error that switches the cache off", 0.1, above=0.0)
@@ -124,8 +138,12 @@ class Control:
     )
     blend_steps: int = param("steps over which a boundary is blended", 5, low=1, high=64)
     plan_steps: int = param("rows of /vla/actions", 8, low=2, high=256)
-    max_chunk_age_ms: float = param("a chunk older than this (by capture) is not played", 700.0, above=0.0)
-    inference_period_ms: float = param("shortest time between inferences; 0: every set of images", 0.0, low=0.0)
+    max_chunk_age_ms: float = param(
+        "a chunk older than this (by capture) is not played", 700.0, above=0.0
+    )
+    inference_period_ms: float = param(
+        "shortest time between inferences; 0: every set of images", 0.0, low=0.0
+    )
     phase_lock: bool = param("move the 20 Hz phase to just after chunks arrive", True)
 
 
@@ -134,14 +152,24 @@ class Safety:
     """The gate."""
 
     step_ms: float = param("grid of the verified path", 10.0, above=0.0, high=50.0)
-    lookahead_ms: float = param("verified motion along the plan before the stop tail", 80.0, above=0.0, high=200.0)
-    max_horizon_ms: float = param("verified path at most; speed is limited so that it suffices", 200.0, above=0.0)
+    lookahead_ms: float = param(
+        "verified motion along the plan before the stop tail", 80.0, above=0.0, high=200.0
+    )
+    max_horizon_ms: float = param(
+        "verified path at most; speed is limited so that it suffices", 200.0, above=0.0
+    )
     lease_ms: float = param("the publisher ramps to hold when the lease is older", 60.0, above=0.0)
     max_action_age_ms: float = param("/vla/actions older than this is stale", 100.0, above=0.0)
-    max_capture_age_ms: float = param("a plan whose images are older than this is stale", 800.0, above=0.0)
+    max_capture_age_ms: float = param(
+        "a plan whose images are older than this is stale", 800.0, above=0.0
+    )
     future_ms: float = param("a stamp further in the future is refused", 20.0, low=0.0)
     no_chunk_ms: float = param("silence of the plan that means hold", 150.0, above=0.0)
-    jump_factor: float = param("first row further than this x max_velocity x step from the command is refused", 2.0, above=0.0)
+    jump_factor: float = param(
+        "first row further than this x max_velocity x step from the command is refused",
+        2.0,
+        above=0.0,
+    )
     joint_state_ms: float = param("joint states older than this are stale", 50.0, above=0.0)
     tracking_tolerance: float = param("[rad or m] command against measurement", 0.15, above=0.0)
     tracking_ticks: int = param("ticks in a row beyond the tolerance that latch", 3, low=1)
@@ -158,7 +186,8 @@ class Controller:
     """What moves the arm."""
 
     type: str = param(
-        "kind of output", "joint_trajectory",
+        "kind of output",
+        "joint_trajectory",
         choices=("joint_trajectory", "forward_command", "joint_state"),
     )
     topic: str = param("command topic", "/joint_trajectory_controller/joint_trajectory")
@@ -196,8 +225,14 @@ class Robot:
 
 
 SECTIONS: dict[str, type] = {
-    "robot": Identity, "joint_limits": dict, "cameras": dict, "camera_sync": CameraSync,
-    "model": Model, "feature_cache": FeatureCache, "control": Control, "safety": Safety,
+    "robot": Identity,
+    "joint_limits": dict,
+    "cameras": dict,
+    "camera_sync": CameraSync,
+    "model": Model,
+    "feature_cache": FeatureCache,
+    "control": Control,
+    "safety": Safety,
     "controller": Controller,
 }
 
@@ -212,12 +247,16 @@ def _limit(where: str, joint: str, values: Any) -> JointLimit:
         raise ConfigError(
             where, f"{key}.has_position_limits", False, "true, unless angle_wraparound is true"
         )
-    pairs = [("position", "min_position", "max_position", limit.has_position_limits),
-             ("soft", "soft_lower_limit", "soft_upper_limit", limit.has_soft_limits)]
+    pairs = [
+        ("position", "min_position", "max_position", limit.has_position_limits),
+        ("soft", "soft_lower_limit", "soft_upper_limit", limit.has_soft_limits),
+    ]
     for _, low_key, high_key, used in pairs:
         low, high = getattr(limit, low_key), getattr(limit, high_key)
         if used and not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise ConfigError(where, f"{key}.{low_key}", (low, high), f"finite, and below {high_key}")
+            raise ConfigError(
+                where, f"{key}.{low_key}", (low, high), f"finite, and below {high_key}"
+            )
     for kind in ("deceleration", "jerk", "effort"):
         if getattr(limit, f"has_{kind}_limits") and math.isnan(getattr(limit, f"max_{kind}")):
             raise ConfigError(where, f"{key}.max_{kind}", None, f"required by has_{kind}_limits")
@@ -232,7 +271,9 @@ def _limits(where: str, joints: tuple[str, ...], values: Any) -> tuple[JointLimi
             raise unknown_key(where, "joint_limits", str(name), joints)
     for name in joints:
         if name not in values:
-            raise ConfigError(where, f"joint_limits.{name}", None, "required: every joint has limits")
+            raise ConfigError(
+                where, f"joint_limits.{name}", None, "required: every joint has limits"
+            )
     return tuple(_limit(where, name, values[name]) for name in joints)
 
 
@@ -280,7 +321,9 @@ def from_parameters(values: dict[str, Any], where: str) -> Robot:
     for name, limit, home in zip(identity.joints, limits, identity.home):
         if limit.has_position_limits and not limit.min_position <= home <= limit.max_position:
             raise ConfigError(
-                where, "robot.home", home,
+                where,
+                "robot.home",
+                home,
                 f"within [{limit.min_position:g}, {limit.max_position:g}] for {name}",
             )
     names, cameras = _cameras(where, values["cameras"])
@@ -314,8 +357,12 @@ def read_parameters(path: Path) -> dict[str, Any]:
         raise ConfigError(where, "(top)", found, "one key, '/**': with ros__parameters: below it")
     node = document["/**"]
     if not isinstance(node, dict) or list(node) != ["ros__parameters"]:
-        raise ConfigError(where, "/**", node if not isinstance(node, dict) else list(node),
-                          "one key, ros__parameters")
+        raise ConfigError(
+            where,
+            "/**",
+            node if not isinstance(node, dict) else list(node),
+            "one key, ros__parameters",
+        )
     return dict(node["ros__parameters"] or {})
 
 

@@ -30,8 +30,12 @@ def param(
 ) -> Any:
     """Return a dataclass field: ``low``/``high`` are inclusive, ``above`` is exclusive."""
     metadata = {
-        "description": description, "low": low, "high": high, "above": above,
-        "choices": choices, "length": length,
+        "description": description,
+        "low": low,
+        "high": high,
+        "above": above,
+        "choices": choices,
+        "length": length,
     }
     if isinstance(default, list):
         frozen = tuple(default)
@@ -105,7 +109,9 @@ def unknown_key(where: str, prefix: str, key: str, known: typing.Iterable[str]) 
     names = sorted(known)
     near = difflib.get_close_matches(key, names, 1)
     hint = f"unknown key; did you mean {near[0]!r}? " if near else "unknown key; "
-    return ConfigError(where, f"{prefix}.{key}".strip("."), "(set)", hint + "known: " + ", ".join(names))
+    return ConfigError(
+        where, f"{prefix}.{key}".strip("."), "(set)", hint + "known: " + ", ".join(names)
+    )
 
 
 def build(cls: type[T], values: Any, where: str, prefix: str = "") -> T:
@@ -123,5 +129,7 @@ def build(cls: type[T], values: Any, where: str, prefix: str = "") -> T:
         if name in values:
             result[name] = _value(hints[name], values[name], where, path, field.metadata)
         elif field.default is REQUIRED and field.default_factory is REQUIRED:
-            raise ConfigError(where, path, None, "required: " + str(field.metadata.get("description")))
+            raise ConfigError(
+                where, path, None, "required: " + str(field.metadata.get("description"))
+            )
     return cls(**result)

@@ -50,7 +50,11 @@ class Window:
             return EMPTY
         p50, p95, p99 = np.percentile(values, (50, 95, 99))
         return Summary(
-            int(values.size), float(values.mean()), float(p50), float(p95), float(p99),
+            int(values.size),
+            float(values.mean()),
+            float(p50),
+            float(p95),
+            float(p99),
             float(values.max()),
         )
 
@@ -73,15 +77,19 @@ class RateMeter:
         if held < 2:
             return 0.0
         newest = int(self._times[(self.total - 1) % len(self._times)])
-        oldest = int(self._times[self.total % len(self._times)]) if held == len(self._times) else (
-            int(self._times[0])
+        oldest = (
+            int(self._times[self.total % len(self._times)])
+            if held == len(self._times)
+            else (int(self._times[0]))
         )
         mean_period = (newest - oldest) / (held - 1)
         if mean_period <= 0:
             return 0.0
         silence = now_ns - newest
-        return 1e9 / max(mean_period, float(silence)) if silence > 2 * mean_period else (
-            1e9 / mean_period
+        return (
+            1e9 / max(mean_period, float(silence))
+            if silence > 2 * mean_period
+            else (1e9 / mean_period)
         )
 
     def last_ns(self) -> int:

@@ -6,12 +6,13 @@ a line in :data:`OPENERS`.
 
 from __future__ import annotations
 
-from typing import Callable, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
+
 from vla_common.core.errors import ConfigError
 from vla_common.core.robot import Model
-
 from vla_inference.core.bundle import Bundle
 
 
@@ -65,4 +66,6 @@ def open_backend(bundle: Bundle, model: Model) -> Backend:
     try:
         return opener(bundle, model.threads)
     except ImportError as error:
-        raise ConfigError("model", "model.backend", name, f"an installed backend: {error}") from error
+        raise ConfigError(
+            "model", "model.backend", name, f"an installed backend: {error}"
+        ) from error

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from vla_common.core.errors import ConfigError
 from vla_common.core.robot import Robot
 from vla_common.core.schema import build, param
@@ -156,7 +157,9 @@ def _check_files(path: Path, where: str, files: Any, tokenizer: str) -> dict[str
         found = sha256_of(file)
         if found != expected:
             raise ConfigError(
-                where, f"files.{name}", found,
+                where,
+                f"files.{name}",
+                found,
                 f"the SHA-256 in the manifest, {expected}: the file is damaged or was changed",
             )
     return {str(k): str(v) for k, v in files.items()}
@@ -183,7 +186,9 @@ def load(path: Path) -> Bundle:
     manifest = build(Manifest, values, where)
     specs = tuple(build(BundleCamera, c, where, f"cameras[{i}]") for i, c in enumerate(cameras))
     if len({(c.width, c.height) for c in specs}) > 1:
-        raise ConfigError(where, "cameras", [(c.width, c.height) for c in specs], "one size for all")
+        raise ConfigError(
+            where, "cameras", [(c.width, c.height) for c in specs], "one size for all"
+        )
     hashes = _check_files(path, where, files, manifest.tokenizer.file)
     return Bundle(path=path, manifest=manifest, cameras=specs, hashes=hashes)
 
@@ -197,18 +202,24 @@ def check_robot(bundle: Bundle, robot: Robot) -> None:
     where = str(bundle.path / "bundle.yaml")
     if bundle.joints != robot.joints:
         raise ConfigError(
-            where, "joints", list(bundle.joints),
+            where,
+            "joints",
+            list(bundle.joints),
             f"the joints of {robot.identity.name}, in this order: {list(robot.joints)}",
         )
     for camera in bundle.cameras:
         if camera.name not in robot.camera_names:
             raise ConfigError(
-                where, "cameras", camera.name,
+                where,
+                "cameras",
+                camera.name,
                 f"a camera of {robot.identity.name}: {', '.join(robot.camera_names)}",
             )
         own = robot.cameras[robot.camera_names.index(camera.name)]
         if (own.width, own.height) != (camera.width, camera.height):
             raise ConfigError(
-                robot.source, f"cameras.{camera.name}", f"{own.width}x{own.height}",
+                robot.source,
+                f"cameras.{camera.name}",
+                f"{own.width}x{own.height}",
                 f"{camera.width}x{camera.height}, the size the bundle {bundle.model_id} wants",
             )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+
 from vla_common.core.chunk import Chunk
 from vla_common.core.trace import Trace
-
 from vla_inference.core.backend import Backend
 from vla_inference.core.bundle import Bundle
 from vla_inference.core.rtc import prefix_weights

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from vla_common.core.errors import ConfigError
 
+from vla_common.core.errors import ConfigError
 from vla_inference.core.backend import Backend
 from vla_inference.core.bundle import Bundle
 
@@ -50,10 +50,14 @@ def self_test(bundle: Bundle, backend: Backend) -> SelfTest:
             for name in INPUTS
         }
         chunk = backend.policy(features, **arguments)
-        chunk_error = max(chunk_error, float(np.abs(chunk - _plain(golden[f"chunk_{case}"], 2)).max()))
+        chunk_error = max(
+            chunk_error, float(np.abs(chunk - _plain(golden[f"chunk_{case}"], 2)).max())
+        )
     if not chunk_error <= bundle.manifest.tolerance.atol:
         raise ConfigError(
-            str(path), "chunk", chunk_error,
+            str(path),
+            "chunk",
+            chunk_error,
             f"within {bundle.manifest.tolerance.atol:g} of the golden chunk on {backend.name}",
         )
     return SelfTest(features_error, chunk_error)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer
+
 from vla_common.core.errors import ConfigError
 
 MAX_TEXT = 1000

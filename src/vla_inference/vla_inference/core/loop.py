@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Callable
 
 import numpy as np
+
 from vla_common.core.chunk import Chunk
 from vla_common.core.robot import Control
 from vla_common.core.stats import Window
-
 from vla_inference.core.engine import Observation, PolicyEngine
 from vla_inference.core.latency import DelayEstimator
 from vla_inference.core.player import ActionPlayer

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
-from vla_common.core.errors import ConfigError
 
+from vla_common.core.errors import ConfigError
 from vla_inference.core.bundle import Bundle
 
 VISION_INPUTS = ("image", "camera")
 POLICY_INPUTS = ("features", "tokens", "joints", "noise", "prev_chunk", "prev_weights")
 
 
-def _session(path: Path, threads: int, inputs: tuple[str, ...], output: str) -> ort.InferenceSession:
+def _session(
+    path: Path, threads: int, inputs: tuple[str, ...], output: str
+) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -24,7 +26,9 @@ def _session(path: Path, threads: int, inputs: tuple[str, ...], output: str) -> 
     try:
         session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise ConfigError(str(path), "(graph)", str(error), "a graph ONNX Runtime can load") from error
+        raise ConfigError(
+            str(path), "(graph)", str(error), "a graph ONNX Runtime can load"
+        ) from error
     found = tuple(i.name for i in session.get_inputs())
     if set(found) != set(inputs):
         raise ConfigError(str(path), "inputs", found, "exactly " + ", ".join(inputs))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from vla_common.core.chunk import Chunk
 from vla_common.core.robot import Control
 
