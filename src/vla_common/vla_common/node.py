@@ -22,6 +22,7 @@ from vla_common.core.errors import UserError
 from vla_common.core.robot import SECTIONS, Robot, from_parameters
 from vla_common.diagnostics import Diagnostics
 
+SPIN_TURN = 0.2  # [s]
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -189,8 +190,10 @@ def make_executor() -> Any:
 
 
 def _spin(executor: Any, stop: threading.Event) -> None:
+    """Spin in turns, so that ``stop`` ends it: a shutdown from another thread can hang."""
     try:
-        executor.spin()
+        while not stop.is_set():
+            executor.spin_once(timeout_sec=SPIN_TURN)
     except ExternalShutdownException:
         pass
     finally:
@@ -215,34 +218,38 @@ def run(make_nodes: Callable[[], list[VlaNode]]) -> int:
         signal.signal(number, lambda *_: stop.set())
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     nodes: list[VlaNode] = []
-    code = 0
-    executor = None
-    thread = None
+    executor: Any = None
+    thread: threading.Thread | None = None
     try:
         nodes = make_nodes()
-        executor = make_executor()
         for node in nodes:
             node.on_fatal = stop.set
-            executor.add_node(node)
-        thread = threading.Thread(target=_spin, args=(executor, stop), name="executor", daemon=True)
-        thread.start()
+        # An EventsExecutor that spins must not meet another thread that creates or destroys
+        # entities: both would wait for each other. So it spins between the two.
         if _bring_up(nodes):
+            executor = make_executor()
+            for node in nodes:
+                executor.add_node(node)
+            thread = threading.Thread(
+                target=_spin, args=(executor, stop), name="executor", daemon=True
+            )
+            thread.start()
             gc.collect()
             gc.freeze()
             stop.wait()
-        if any(node.failure for node in nodes):
-            code = 1
+        code = 1 if any(node.failure for node in nodes) else 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         code = 1
     finally:
+        stop.set()
+        if thread is not None:
+            thread.join(5.0)
+        if executor is not None:
+            executor.shutdown()
         for node in reversed(nodes):
             node.trigger_shutdown()
             node.diagnostics.stop()
-        if executor is not None:
-            executor.shutdown()
-        if thread is not None:
-            thread.join(2.0)
         for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()

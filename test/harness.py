@@ -1,0 +1,320 @@
+"""The running graph for system tests, with an observer that sees what the controller sees.
+
+Two ways to drive it: the whole graph with the trained policy, or the lower half (simulated arm,
+publisher, gate) with plans that the test itself sends, so that a fault can be injected into an
+otherwise flawless stream.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import threading
+import time
+from array import array
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from ament_index_python.packages import get_package_prefix
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
+from vla_msgs.msg import (
+    ActionChunk,
+    EmergencyStop,
+    Instruction,
+    SafeAction,
+    SafetyState,
+    TaskState,
+)
+
+from vla_bringup.child import Child, command
+from vla_bringup.core.graph import Options, processes
+from vla_common import qos
+from vla_common.convert import ns_to_stamp
+from vla_common.core.robot import Robot, load
+
+ROOT = Path(__file__).resolve().parents[1]
+ROBOT_FILE = ROOT / "config" / "robots" / "sim_arm.yaml"
+STATES = {getattr(SafetyState, n): n for n in dir(SafetyState) if n.isupper() and n[0] != "_"}
+STEP = 0.05
+HORIZON = 8
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The controller's desired state, received at ``ns`` (CLOCK_MONOTONIC)."""
+
+    ns: int
+    position: np.ndarray
+    velocity: np.ndarray
+
+
+def wait(condition, timeout: float, what: str) -> float:
+    """Wait until ``condition()``; return the seconds it took, fail when it takes too long."""
+    start = time.monotonic()
+    while not condition():
+        if time.monotonic() - start > timeout:
+            raise AssertionError(f"after {timeout:g} s still not: {what}")
+        time.sleep(0.002)
+    return time.monotonic() - start
+
+
+class Watcher:
+    """Subscribes to everything that a test may ask about."""
+
+    def __init__(self, context: rclpy.Context, robot: Robot) -> None:
+        self.robot = robot
+        self.node = node = rclpy.create_node("system_test", context=context)
+        self.desired: list[Sample] = []
+        self.actions: list[int] = []
+        self.trajectories: list[int] = []
+        self.states: list[tuple[int, int, str]] = []
+        self.counts: dict[str, int] = {}
+        self.safe: SafeAction | None = None
+        self.safety: SafetyState | None = None
+        self.measured: np.ndarray | None = None
+        self.task: TaskState | None = None
+        self.diagnostics: dict[str, tuple[int, str, dict[str, str]]] = {}
+        subscribe = node.create_subscription
+        subscribe(JointState, "/sim_arm/desired", self._on_desired, qos.EVENTS)
+        subscribe(JointState, robot.controller.joint_states, self._on_measured, qos.JOINT_STATES)
+        subscribe(ActionChunk, "/vla/actions", self._note(self.actions), qos.PLAN)
+        subscribe(
+            JointTrajectory, robot.controller.topic, self._note(self.trajectories), qos.COMMAND
+        )
+        subscribe(SafetyState, "/vla/safety_state", self._on_state, qos.LATCHED)
+        subscribe(SafeAction, "/vla/safe_actions", lambda m: setattr(self, "safe", m), qos.PLAN)
+        subscribe(TaskState, "/sim_arm/task_state", lambda m: setattr(self, "task", m), qos.EVENTS)
+        subscribe(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.DIAGNOSTICS)
+        self.plan = node.create_publisher(ActionChunk, "/vla/actions", qos.PLAN)
+        self.words = node.create_publisher(Instruction, "/vla/instruction", qos.LATCHED)
+        self.estop = node.create_publisher(EmergencyStop, "/vla/estop", qos.HEARTBEAT)
+        self.services = {
+            name: node.create_client(Trigger, f"/safety_gate/{name}")
+            for name in ("reset", "enable", "stop")
+        }
+
+    def _note(self, times: list[int]):
+        return lambda message: times.append(time.monotonic_ns())
+
+    def _on_desired(self, message: JointState) -> None:
+        order = [list(message.name).index(name) for name in self.robot.joints]
+        self.desired.append(
+            Sample(
+                time.monotonic_ns(),
+                np.array(message.position)[order],
+                np.array(message.velocity)[order],
+            )
+        )
+
+    def _on_measured(self, message: JointState) -> None:
+        order = [list(message.name).index(name) for name in self.robot.joints]
+        self.measured = np.array(message.position)[order]
+
+    def _on_state(self, message: SafetyState) -> None:
+        if not self.states or self.states[-1][1] != message.state:
+            self.states.append((time.monotonic_ns(), message.state, message.cause))
+        self.counts = dict(zip(message.reasons, message.counts))
+        self.safety = message
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            values = {v.key: v.value for v in status.values}
+            self.diagnostics[status.name] = (status.level[0], status.message, values)
+
+    @property
+    def state(self) -> str:
+        """Name of the gate's state."""
+        return STATES[self.safety.state] if self.safety is not None else "unknown"
+
+    def call(self, name: str) -> tuple[bool, str]:
+        """Call one of the gate's services."""
+        client = self.services[name]
+        assert client.wait_for_service(5.0), f"{name}: no such service"
+        future = client.call_async(Trigger.Request())
+        wait(future.done, 5.0, f"an answer from {name}")
+        return future.result().success, future.result().message
+
+    def after(self, ns: int) -> list[Sample]:
+        """Return the desired states received since ``ns``."""
+        return [s for s in list(self.desired) if s.ns >= ns]
+
+    def speed(self) -> float:
+        """Return the largest joint speed of the newest desired state [rad/s]."""
+        return float(np.abs(self.desired[-1].velocity).max()) if self.desired else 0.0
+
+
+class PlanSource(threading.Thread):
+    """Sends flawless plans at 20 Hz: joint1 to and fro at a constant speed.
+
+    ``tamper(message)`` may change a message before it is sent, or return None to drop it.
+    """
+
+    SPEED = 0.4
+    SPAN = 0.6
+
+    def __init__(self, watcher: Watcher) -> None:
+        super().__init__(daemon=True)
+        self.watcher = watcher
+        self.tamper = lambda message: message
+        self.epoch, self.seq = int(time.time()), 0
+        self.running = True
+        self.start_ns = time.monotonic_ns()
+        home = np.array(watcher.robot.identity.home)
+        self.home = home
+
+    def target(self, ns: int) -> np.ndarray:
+        """Return the joints at a time: a triangle wave on joint1, at home else."""
+        phase = (ns - self.start_ns) * 1e-9 * self.SPEED % (4 * self.SPAN)
+        offset = phase if phase < self.SPAN else 2 * self.SPAN - phase
+        if phase > 3 * self.SPAN:
+            offset = phase - 4 * self.SPAN
+        result = self.home.copy()
+        result[0] += offset
+        return result
+
+    def message(self, now_ns: int) -> ActionChunk:
+        """Return the plan from ``now_ns`` on."""
+        if self.watcher.safety is not None and self.watcher.safety.min_epoch > self.epoch:
+            self.epoch, self.seq = self.watcher.safety.min_epoch, 0
+        self.seq += 1
+        first = now_ns + round(STEP * 1e9)
+        rows = np.stack([self.target(first + round(i * STEP * 1e9)) for i in range(HORIZON)])
+        message = ActionChunk(
+            epoch=self.epoch,
+            seq=self.seq,
+            joint_names=list(self.watcher.robot.joints),
+            step_dt=STEP,
+            horizon=HORIZON,
+            start_ns=first,
+            positions=array("d", rows.tobytes()),
+            confidence=1.0,
+            model_id="system_test",
+        )
+        message.header.stamp = ns_to_stamp(time.time_ns())
+        for name in (
+            "capture_ns",
+            "received_ns",
+            "ingest_ns",
+            "features_ns",
+            "inference_start_ns",
+            "inference_ns",
+            "action_ns",
+        ):
+            setattr(message.trace, name, now_ns)
+        return message
+
+    def run(self) -> None:
+        """Send until told to stop."""
+        deadline = time.monotonic_ns()
+        while self.running:
+            now = time.monotonic_ns()
+            message = self.tamper(self.message(now))
+            if message is not None:
+                self.watcher.plan.publish(message)
+            deadline += round(STEP * 1e9)
+            time.sleep(max(0.0, (deadline - time.monotonic_ns()) * 1e-9))
+
+
+class Graph:
+    """Processes of the simulated robot; a context manager that leaves none behind."""
+
+    def __init__(
+        self,
+        domain: int,
+        leave_out: tuple[str, ...] = (),
+        robot_file: Path = ROBOT_FILE,
+        options: Options | None = None,
+    ) -> None:
+        self.robot = load(robot_file)
+        self.logs = Path(tempfile.mkdtemp(prefix="vla_test_"))
+        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain)}
+        self.children = {
+            process.name: Child(
+                process.name,
+                command(process, Path(get_package_prefix(process.package))),
+                self.logs / f"{process.name}.log",
+                {**environment, **process.environment},
+            )
+            for process in processes(self.robot, robot_file, options or Options())
+            if process.name not in leave_out
+        }
+        self.domain = domain
+
+    def __enter__(self) -> Graph:
+        """Start everything and the observer."""
+        self.context = rclpy.Context()
+        rclpy.init(args=[], context=self.context, domain_id=self.domain)
+        self.watcher = Watcher(self.context, self.robot)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.watcher.node)
+        self.thread = threading.Thread(target=self.executor.spin, daemon=True)
+        self.thread.start()
+        for child in self.children.values():
+            child.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop everything."""
+        for child in reversed(list(self.children.values())):
+            child.send(signal.SIGINT)
+        end = time.monotonic() + 8.0
+        while any(c.pid for c in self.children.values()) and time.monotonic() < end:
+            time.sleep(0.02)
+        for child in self.children.values():
+            child.send(signal.SIGKILL)
+        self.executor.shutdown()
+        self.thread.join(3.0)
+        self.context.try_shutdown()
+
+    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal to a process; return the time at which it was sent."""
+        now = time.monotonic_ns()
+        self.children[name].send(number)
+        return now
+
+    def log(self, name: str) -> str:
+        """Return what a process has said."""
+        return (self.logs / f"{name}.log").read_text(errors="replace")
+
+    def wait_active(self, timeout: float = 30.0) -> None:
+        """Wait until the gate lets plans pass."""
+        try:
+            wait(lambda: self.watcher.state in ("ACTIVE", "SLOW"), timeout, "gate ACTIVE")
+        except AssertionError as error:
+            logs = "\n".join(f"--- {n}\n{self.log(n)[-1500:]}" for n in self.children)
+            raise AssertionError(f"{error}; it is {self.watcher.state}\n{logs}") from None
+
+
+def assert_within_limits(samples: list[Sample], robot: Robot, slack: float = 1.02) -> None:
+    """Check |v| of the desired states, and |a| from their velocity differences over >= 30 ms."""
+    times = np.array([s.ns for s in samples]) * 1e-9
+    velocity = np.stack([s.velocity for s in samples])
+    v_max, a_max = robot.bound("max_velocity"), robot.bound("max_acceleration")
+    ratio = (np.abs(velocity) / v_max).max()
+    assert ratio <= slack, f"velocity is {ratio:.3f} of its limit"
+    index = 5  # 50 ms at 100 Hz; the receiving side's own jitter is in the times
+    if len(samples) > index:
+        span = np.full(len(samples) - index, index * 0.01)
+        measured = times[index:] - times[:-index]
+        span = np.maximum(span, np.minimum(measured, 2 * span))
+        change = np.abs(velocity[index:] - velocity[:-index]) / span[:, None]
+        ratio = (change / a_max).max()
+        assert ratio <= slack + 0.05, f"acceleration is {ratio:.3f} of its limit"
+
+
+def reaction(samples: list[Sample], fault_ns: int, cruise: float) -> tuple[float, float]:
+    """Return seconds from the fault to the first slowing down, and to rest.
+
+    ``cruise`` is the speed of joint1 before the fault.
+    """
+    slowed = [s.ns for s in samples if abs(s.velocity[0]) < 0.95 * cruise]
+    rest = [s.ns for s in samples if np.abs(s.velocity).max() < 1e-3]
+    assert slowed and rest, "the arm did not come to rest"
+    return (slowed[0] - fault_ns) * 1e-9, (rest[0] - fault_ns) * 1e-9

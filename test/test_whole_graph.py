@@ -1,0 +1,101 @@
+"""The whole graph with the trained policy: rates, words that change, dead processes, lost sensors."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from harness import Graph, assert_within_limits, wait
+from test_faults_below import set_silent, stays
+from vla_msgs.msg import Instruction
+
+DOMAIN = 62
+
+
+@pytest.fixture(scope="module")
+def graph():
+    """One graph for the tests that leave it as they found it."""
+    with Graph(DOMAIN) as running:
+        running.wait_active(60.0)
+        wait(lambda: len(running.watcher.actions) > 40, 20.0, "plans on /vla/actions")
+        yield running
+
+
+def tell(graph, text):
+    """Give an instruction."""
+    graph.watcher.words.publish(Instruction(text=text))
+
+
+def periods(times, seconds):
+    """Return the periods [ms] of what came within the last ``seconds``."""
+    now = time.monotonic_ns()
+    recent = np.array([t for t in list(times) if now - t < seconds * 1e9])
+    return np.diff(recent) * 1e-6
+
+
+def test_actions_and_trajectories_come_at_20_hz(graph):
+    tell(graph, "reach the red cube")
+    time.sleep(10.0)
+    for name in ("actions", "trajectories"):
+        period = periods(getattr(graph.watcher, name), 9.0)
+        rate = 1e3 / period.mean()
+        print(f"{name}: {rate:.2f} Hz, period p99 {np.percentile(period, 99):.1f} ms")
+        assert abs(rate - 20.0) <= 0.4
+
+
+@pytest.mark.parametrize("colour", ["green", "blue", "red"])
+def test_the_arm_goes_to_the_cube_that_is_named(graph, colour):
+    tell(graph, f"reach the {colour} cube")
+    wait(lambda: graph.watcher.task and graph.watcher.task.target == colour, 3.0, "words heard")
+    wait(lambda: graph.watcher.task.success, 15.0, f"{colour} reached")
+
+
+def test_words_changed_on_the_way_take_effect(graph):
+    tell(graph, "reach the green cube")
+    wait(lambda: graph.watcher.task.target == "green", 3.0, "words heard")
+    time.sleep(0.7)
+    tell(graph, "now touch the blue cube")
+    wait(lambda: graph.watcher.task.target == "blue", 3.0, "new words heard")
+    wait(lambda: graph.watcher.task.success, 15.0, "blue reached")
+    assert_within_limits(graph.watcher.desired[-1000:], graph.robot)
+
+
+def test_every_node_reports_diagnostics(graph):
+    expected = {
+        "camera_ingest",
+        "feature_cache",
+        "vla_inference",
+        "safety_gate",
+        "joint_command_publisher",
+        "system_monitor",
+        "sim_arm",
+    }
+    seen = graph.watcher.diagnostics
+    wait(
+        lambda: expected <= {name.split(":")[0] for name in seen}, 5.0, f"{expected} in {set(seen)}"
+    )
+
+
+def test_camera_stops_and_comes_back(graph):
+    fault = time.monotonic_ns()
+    set_silent(graph, "front")
+    wait(lambda: graph.watcher.state == "HOLD", 3.0, "gate in HOLD")
+    stays(graph)
+    assert_within_limits(graph.watcher.after(fault), graph.robot)
+    set_silent(graph, "")
+    wait(lambda: graph.watcher.state in ("ACTIVE", "SLOW"), 5.0, "gate active again")
+
+
+def test_pipeline_killed():
+    with Graph(DOMAIN + 1) as running:
+        running.wait_active(60.0)
+        tell(running, "reach the green cube")
+        wait(lambda: running.watcher.speed() > 0.15, 20.0, "the arm moving")
+        fault = running.kill("pipeline")
+        wait(lambda: running.watcher.state == "HOLD", 1.0, "gate in HOLD")
+        held = (running.watcher.states[-1][0] - fault) * 1e-9
+        print(f"hold after {held * 1e3:.0f} ms")
+        assert held <= 0.160 + 0.08
+        stays(running)
+        assert_within_limits(running.watcher.after(fault - 10**9), running.robot)
