@@ -123,7 +123,7 @@ def test_missing_joints_or_features_end_the_plan_and_coming_back_restores_it(gra
 
 
 def test_a_voided_epoch_starts_a_new_plan(graph):
-    node, peer = graph
+    _, peer = graph
     peer.words.publish(Instruction(text="reach"))
     peer.wait(lambda: len(peer.actions) >= 3)
     wanted = peer.actions[-1].epoch + 10
@@ -148,7 +148,7 @@ def test_features_of_another_model_are_not_used(graph):
 
 
 def test_robot_file_is_fixed_while_running(graph):
-    node, peer = graph
+    node, _ = graph
     from rclpy.parameter import Parameter
 
     result = node.set_parameters([Parameter("control.rate", value=100.0)])[0]

@@ -121,9 +121,10 @@ class VlaInference(VlaNode):
 
     def teardown(self) -> None:
         """Release the backend."""
-        backend, self.backend = getattr(self, "backend", None), None
+        backend = getattr(self, "backend", None)
         if backend is not None:
             backend.close()
+            del self.backend
 
     @property
     def period_ms(self) -> Any:

@@ -1,0 +1,144 @@
+"""Measures capture-to-command time: vla_ros against a naive chain of five rclpy nodes.
+
+Both get the same camera and controller processes, the same machine and the same minutes: rounds
+alternate naive, ours, naive, ours. The policy does nothing in both, so that the chain is what is
+measured. Capture is the moment before the image is published, command the moment after the
+trajectory was published, both on CLOCK_MONOTONIC.
+
+The naive chain answers every image, whenever it comes. Ours plays a plan at 20 Hz: what a command
+waits for that tick is part of its time, and is also shown by itself. With a camera at 20 Hz there
+is one image a tick; at 30 Hz every other tick has an image that is 17 ms old already.
+
+``make bench`` runs it; the result is bench/results.json and the tables for the README.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+try:
+    import rclpy  # noqa: F401
+    from vla_msgs.msg import LatencyTrace  # noqa: F401
+except ImportError as missing:
+    sys.exit(f"bench: {missing}; run it with `make bench`, or `. tools/env.sh` first")
+
+from analysis import Measured, pooled, stage_table, table  # noqa: E402
+from null_bundle import write_bundle  # noqa: E402
+from rounds import play  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What the two chains are compared under."""
+
+    name: str
+    rate: float  # [Hz] of the camera
+    profile: Path | None  # of Fast DDS; None: as it comes
+    pairs: int  # rounds of each chain
+
+
+def machine() -> dict[str, Any]:
+    """Return what the figures depend on."""
+    info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    models = [line.split(":", 1)[1].strip() for line in info.splitlines() if "model name" in line]
+    return {
+        "cpu": models[0] if models else platform.machine(),
+        "cores": os.cpu_count(),
+        "load_before": os.getloadavg()[0],
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "ros": os.environ.get("ROS_DISTRO", "unknown"),
+        "rmw": os.environ.get("RMW_IMPLEMENTATION", "default"),
+    }
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="pairs of rounds of each condition (%(default)s)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=20.0, help="measured a round (%(default)s)"
+    )
+    parser.add_argument(
+        "--only", choices=("20", "30", "stock"), help="one condition instead of all three"
+    )
+    parser.add_argument("--output", type=Path, default=HERE / "results.json")
+    parser.add_argument("--keep", type=Path, help="keep the logs of the rounds in this folder")
+    options = parser.parse_args(arguments)
+    if options.rounds < 1 or options.seconds <= 0:
+        parser.error("--rounds >= 1 and --seconds > 0 are needed")
+    return options
+
+
+def conditions(options: argparse.Namespace) -> dict[str, Condition]:
+    """Return what is to be measured."""
+    profile = HERE.parent / "config" / "fastdds.xml"
+    known = {
+        "20": Condition("camera at 20 Hz", 20.0, profile, options.rounds),
+        "30": Condition("camera at 30 Hz", 30.0, profile, options.rounds),
+        "stock": Condition("camera at 20 Hz, Fast DDS without our profile", 20.0, None, 1),
+    }
+    return {options.only: known[options.only]} if options.only else known
+
+
+def measure(condition: Condition, seconds: float, folder: Path) -> dict[str, Any]:
+    """Play the rounds of one condition, alternating, and return the pooled figures."""
+    bundle = write_bundle(folder / "bundle")
+    measured: dict[str, list[Measured]] = {"naive": [], "ours": []}
+    cpu: dict[str, list[float]] = {"naive": [], "ours": []}
+    for number in range(condition.pairs):
+        for kind in measured:
+            print(f"{condition.name}, round {number + 1} of {condition.pairs}: {kind}", flush=True)
+            place = folder / f"{number}_{kind}"
+            result, cores = play(kind, place, bundle, condition.rate, seconds, condition.profile)
+            measured[kind].append(result)
+            cpu[kind].append(cores)
+    figures = {
+        kind: {**pooled(measured[kind]), "cpu_cores": sum(cpu[kind]) / len(cpu[kind])}
+        for kind in measured
+    }
+    return {"name": condition.name, "pairs": condition.pairs, "seconds": seconds, **figures}
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, print the tables, write the results."""
+    options = parse(arguments)
+    os.environ.setdefault("ROS_DOMAIN_ID", "47")
+    host = machine()
+    results: dict[str, Any] = {"machine": host, "conditions": {}}
+    folder = options.keep or Path(tempfile.mkdtemp(prefix="vla_bench_"))
+    try:
+        for key, condition in conditions(options).items():
+            results["conditions"][key] = measure(condition, options.seconds, folder / key)
+    finally:
+        if options.keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    options.output.write_text(json.dumps(results, indent=1) + "\n")
+    print(
+        f"\n{host['cpu']}, {host['cores']} cores, {host['system']}, ROS 2 {host['ros']}, "
+        f"{host['rmw']}; 640x480 rgb8; load before: {host['load_before']:.1f}"
+    )
+    for result in results["conditions"].values():
+        print(f"\n{result['name']}\n\n{table(result)}\n\n{stage_table(result)}")
+        print("\n".join(result["ours"]["notes"]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

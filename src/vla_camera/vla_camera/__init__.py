@@ -1,0 +1,1 @@
+"""Camera ingest: from image messages to synchronised, healthy sets of images."""

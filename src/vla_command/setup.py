@@ -1,0 +1,21 @@
+from setuptools import find_packages, setup
+
+package_name = "vla_command"
+
+setup(
+    name=package_name,
+    version="0.1.0",
+    packages=find_packages(exclude=["test"]),
+    package_data={package_name: ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
+        (f"share/{package_name}", ["package.xml"]),
+    ],
+    install_requires=["setuptools"],
+    zip_safe=True,
+    maintainer="vla_ros maintainers",
+    maintainer_email="maintainers@users.noreply.github.com",
+    description="Sends verified paths to the arm's controller; stops when the gate is silent",
+    license="Apache-2.0",
+    entry_points={"console_scripts": ["joint_command_publisher = vla_command.node:main"]},
+)

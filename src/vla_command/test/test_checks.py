@@ -1,0 +1,99 @@
+"""Nothing malformed is followed, and nothing malformed raises."""
+
+import numpy as np
+import pytest
+from command_world import JOINTS, MS, path, robot
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vla_command.core.checks import Bounds, Refusal, check, check_jump
+from vla_command.core.path import GateState
+
+NOW = 10_000 * MS
+BOUNDS = Bounds.of(robot())
+
+
+def changed(index, value, field="positions"):
+    values = getattr(path(NOW), field).copy()
+    values[index] = value
+    return {field: values}
+
+
+@pytest.mark.parametrize(
+    "changes, refusal",
+    [
+        ({}, None),
+        ({"joint_names": JOINTS[::-1]}, Refusal.NAMES),
+        ({"joint_names": ()}, Refusal.NAMES),
+        ({"joint_names": (*JOINTS, "j9")}, Refusal.NAMES),
+        ({"joint_names": ("j1", "j2", "гrip")}, Refusal.NAMES),
+        ({"horizon": 0}, Refusal.SIZE),
+        ({"horizon": 2**32 - 1}, Refusal.SIZE),
+        ({"tail_start": 1000}, Refusal.SIZE),
+        ({"positions": np.zeros(0)}, Refusal.SIZE),
+        ({"velocities": np.zeros(3)}, Refusal.SIZE),
+        ({"step_dt": float("nan")}, Refusal.STEP),
+        ({"step_dt": 0.0}, Refusal.STEP),
+        ({"step_dt": -0.01}, Refusal.STEP),
+        ({"step_dt": float("inf")}, Refusal.STEP),
+        ({"step_dt": 0.5}, Refusal.SIZE),
+        (changed(4, float("nan")), Refusal.FINITE),
+        (changed(0, float("inf"), "velocities"), Refusal.FINITE),
+        (changed(-1, 1e-6, "velocities"), Refusal.NO_STOP),
+        (changed(5, 2.5), Refusal.LIMITS),
+        (changed(5, 1.9), Refusal.LIMITS),  # within the range, but not from one row to the next
+        (changed(5, -2.2, "velocities"), Refusal.LIMITS),
+        ({"seq": 0}, Refusal.SEQ),
+        ({"valid_until_ns": NOW}, Refusal.EXPIRED),
+        ({"valid_until_ns": -(2**63)}, Refusal.EXPIRED),
+        ({"start_ns": NOW + 5000 * MS}, Refusal.LATE),
+        ({"start_ns": -(2**63)}, Refusal.LATE),
+        ({"start_ns": 2**63 - 1}, Refusal.LATE),
+    ],
+)
+def test_refusal(changes, refusal):
+    assert check(path(NOW, **changes), BOUNDS, 0, NOW) is refusal
+
+
+def test_a_repeated_seq_is_refused():
+    assert check(path(NOW, seq=5), BOUNDS, 5, NOW) is Refusal.SEQ
+    assert check(path(NOW, seq=4), BOUNDS, 5, NOW) is Refusal.SEQ
+    assert check(path(NOW, seq=6), BOUNDS, 5, NOW) is None
+
+
+def test_an_arm_resting_slightly_outside_may_be_commanded_there():
+    q = np.full_like(path(NOW).positions, 2.005)
+    assert check(path(NOW, positions=q, velocities=q * 0), BOUNDS, 0, NOW) is None
+
+
+def test_a_jump_is_what_no_arm_could_follow():
+    assert check_jump(np.full(3, 0.15), np.zeros(3), BOUNDS) is None
+    assert check_jump(np.array([0.0, -0.25, 0.0]), np.zeros(3), BOUNDS) is Refusal.JUMP
+
+
+junk = st.floats(allow_nan=True, allow_infinity=True)
+
+
+@settings(max_examples=300)
+@given(
+    names=st.one_of(st.just(JOINTS), st.lists(st.text(max_size=3), max_size=4).map(tuple)),
+    step_dt=junk, horizon=st.integers(0, 2**32 - 1) | st.integers(0, 4),
+    start=st.integers(-(2**63), 2**63 - 1), until=st.integers(-(2**63), 2**63 - 1),
+    seq=st.integers(0, 2**64 - 1), q=st.lists(junk, max_size=12), v=st.lists(junk, max_size=12),
+    state=st.integers(0, 255),
+)  # fmt: skip
+def test_junk_is_refused_and_never_raises(names, step_dt, horizon, start, until, seq, q, v, state):
+    junk_path = path(
+        NOW, joint_names=names, step_dt=step_dt, horizon=horizon, start_ns=start,
+        valid_until_ns=until, seq=seq, positions=np.array(q), velocities=np.array(v), state=state,
+    )  # fmt: skip
+    refusal = check(junk_path, BOUNDS, 0, NOW)
+    if refusal is None:
+        assert np.isfinite(junk_path.positions).all() and names == JOINTS
+
+
+def test_states_are_those_of_the_message():
+    from vla_msgs.msg import SafetyState
+
+    for state in GateState:
+        assert getattr(SafetyState, state.name) == state

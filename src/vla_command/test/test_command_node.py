@@ -1,0 +1,226 @@
+"""joint_command_publisher on real topics: a gate that dies, a second source, a shutdown."""
+
+import os
+import threading
+import time
+
+os.environ["ROS_DOMAIN_ID"] = "44"
+
+import pytest
+import rclpy
+from command_world import JOINTS, MS, parameters, path
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory
+from vla_msgs.msg import GateLease, LatencyTrace, SafeAction
+
+from vla_command.core.path import GateState
+from vla_command.core.watchdog import Mode
+from vla_command.node import CommandPublisher
+from vla_common import qos
+from vla_common.convert import doubles, fill_trace
+from vla_common.diagnostics import ERROR
+from vla_common.node import SUCCESS
+
+TOPIC = "/test_arm/command"
+
+
+def flatten(values, prefix=""):
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield Parameter(prefix + key, value=value)
+
+
+class World:
+    """A gate, a controller and the publisher, on one executor."""
+
+    def __init__(self, message=JointTrajectory, topic=TOPIC, **controller):
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        overrides = list(flatten(parameters(**controller)))
+        self.unit = CommandPublisher(context=self.context, parameter_overrides=overrides)
+        self.gate = rclpy.create_node("fake_gate", context=self.context)
+        self.actions = self.gate.create_publisher(SafeAction, "/vla/safe_actions", qos.PLAN)
+        self.leases = self.gate.create_publisher(GateLease, "/vla/lease", qos.HEARTBEAT)
+        self.received, self.traces = [], []
+        self.gate.create_subscription(
+            message, topic, lambda m: self.received.append((time.monotonic_ns(), m)), qos.EVENTS
+        )
+        self.gate.create_subscription(LatencyTrace, "/vla/latency", self.traces.append, qos.EVENTS)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        for node in (self.unit, self.gate):
+            self.executor.add_node(node)
+        self.thread = threading.Thread(target=self.executor.spin, daemon=True)
+        self.thread.start()
+        assert self.unit.trigger_configure() is SUCCESS
+        assert self.unit.trigger_activate() is SUCCESS
+        self.until(lambda: self.actions.get_subscription_count() == 1)
+        self.until(lambda: self.leases.get_subscription_count() == 1)
+        self.until(lambda: self.unit.count_subscribers(topic) == 1)
+
+    def until(self, condition, timeout=5.0):
+        end = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < end, f"never came: {condition}"
+            time.sleep(0.002)
+
+    def lease(self, state):
+        until = time.monotonic_ns() + 60 * MS
+        self.leases.publish(GateLease(state=int(state), valid_until_ns=until))
+
+    def enable(self):
+        def ready():
+            self.lease(GateState.READY)
+            return self.unit.commander.watchdog.mode is Mode.ARMED
+
+        self.until(ready)
+
+    def send(self, seq, start_q=0.0, **changes):
+        now = time.monotonic_ns()
+        sent = path(now, seq=seq, start_q=start_q, **changes)
+        message = SafeAction(
+            epoch=sent.epoch, seq=sent.seq, joint_names=list(sent.joint_names),
+            step_dt=sent.step_dt, horizon=sent.horizon, tail_start=sent.tail_start,
+            start_ns=sent.start_ns, positions=doubles(sent.positions),
+            velocities=doubles(sent.velocities), valid_until_ns=sent.valid_until_ns,
+            state=sent.state,
+        )  # fmt: skip
+        fill_trace(sent.trace, message.trace)
+        self.actions.publish(message)
+        return now
+
+    def feed(self, count, period=0.05):
+        """Send ``count`` paths as the gate does; return when the last one was sent."""
+        now = 0
+        for i in range(count):
+            now = self.send(i + 1, start_q=0.5 * period * i)
+            end = time.monotonic() + period
+            while i < count - 1 and time.monotonic() < end:
+                self.lease(GateState.ACTIVE)
+                time.sleep(0.01)
+        return now
+
+    def status(self, name):
+        return {s.name: s for s in self.unit.diagnostics.collect()}[
+            f"joint_command_publisher: {name}"
+        ]
+
+    def close(self):
+        self.unit.trigger_shutdown()
+        self.unit.diagnostics.stop()
+        self.executor.shutdown()
+        self.thread.join(5.0)
+        for node in (self.unit, self.gate):
+            node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+
+@pytest.fixture
+def make_world():
+    worlds = []
+
+    def make(*args, **kwargs):
+        worlds.append(World(*args, **kwargs))
+        return worlds[-1]
+
+    yield make
+    for world in worlds:
+        world.close()
+
+
+def test_paths_become_trajectories_and_a_dead_gate_a_ramp_within_70_ms(make_world):
+    world = make_world()
+    world.enable()
+    last = world.feed(6)
+    world.until(lambda: world.unit.commander.watchdog.mode is Mode.LATCHED)
+    # the sentinel: what the publisher would send next, were it not latched, is not sent
+    world.send(50)
+    world.until(lambda: world.unit.commander.ignored == 1)
+    world.until(lambda: len(world.received) >= 7)
+    assert len(world.received) == 7
+    ramp_ns, ramp = world.received[-1]
+    # 60 ms lease, 10 ms loop; the rest is what a busy test machine adds
+    assert 55 <= (ramp_ns - last) / MS <= 70 + 25
+    for _, message in world.received:
+        assert message.joint_names == list(JOINTS)
+        times = [p.time_from_start.sec * 10**9 + p.time_from_start.nanosec for p in message.points]
+        assert times[0] > 0 and times == sorted(set(times))
+        assert not any(message.points[-1].velocities)
+        assert message.header.stamp.sec > 0
+    before, after = world.received[-2][1].points[-1], ramp.points[-1]
+    assert before.positions == after.positions
+    assert world.status("Loop").level == ERROR
+    world.until(lambda: len(world.traces) == 6)
+    assert all(t.command_ns > t.gate_ns > t.capture_ns for t in world.traces)
+    world.until(lambda: "p99" in world.status("Latency").message)
+    values = {v.key: v.value for v in world.status("Latency").values}
+    assert float(values["total p50 (ms)"]) >= 30.0 and values["Commands"] == "6"
+    world.enable()  # a fresh enable opens the latch
+    world.send(1)
+    world.until(lambda: len(world.received) == 8)
+
+
+def test_a_second_publisher_latches_and_shows_an_error(make_world):
+    world = make_world()
+    world.enable()
+    world.send(1)
+    world.until(lambda: len(world.received) == 1)
+    other = world.gate.create_publisher(JointTrajectory, TOPIC, 1)
+    world.until(lambda: world.unit.commander.watchdog.mode is Mode.LATCHED)
+    world.until(lambda: world.status("Output").level == ERROR)
+    assert "fake_gate" in world.status("Loop").message
+    for i in range(3):
+        world.lease(GateState.READY)
+        world.send(2 + i)
+    world.until(lambda: world.unit.commander.ignored >= 1)
+    assert len(world.received) == 1
+    world.gate.destroy_publisher(other)
+    world.until(lambda: world.unit.others == 0)
+    world.enable()
+    world.send(9)
+    world.until(lambda: len(world.received) == 2)
+
+
+@pytest.mark.parametrize(
+    "kind, message", [("forward_command", Float64MultiArray), ("joint_state", JointState)]
+)
+def test_streamed_outputs_come_to_rest_when_deactivated(make_world, kind, message):
+    world = make_world(message, type=kind)
+    world.enable()
+    world.send(1)
+    world.until(lambda: len(world.received) >= 3)
+    world.unit.trigger_deactivate()
+    end = float(world.unit.commander.track.positions[-1][0])
+    world.until(lambda: abs(_first(world.received[-1][1]) - end) < 0.02)
+    values = [_first(m) for _, m in world.received]
+    assert values == sorted(values) and values[-1] > values[0]
+
+
+def _first(message):
+    return message.position[0] if isinstance(message, JointState) else message.data[0]
+
+
+def test_a_dry_run_does_everything_but_command(make_world):
+    world = make_world(topic="/joint_command_publisher/shadow", dry_run=True)
+    commanded = []
+    world.gate.create_subscription(JointTrajectory, TOPIC, commanded.append, 1)
+    world.enable()
+    world.feed(3)
+    world.until(lambda: len(world.received) >= 3)
+    assert not commanded and world.unit.count_publishers(TOPIC) == 0
+
+
+def test_deactivating_waits_for_rest_and_needs_a_fresh_enable(make_world):
+    world = make_world()
+    world.enable()
+    world.send(1)
+    world.until(lambda: len(world.received) == 1)
+    world.unit.trigger_deactivate()
+    assert world.unit.commander.resting(time.monotonic_ns())
+    world.unit.trigger_activate()
+    world.until(lambda: (world.send(2), world.unit.commander.ignored > 0)[1])
+    assert world.unit.commander.watchdog.mode is Mode.WAITING

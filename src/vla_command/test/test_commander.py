@@ -1,0 +1,223 @@
+"""The publisher without ROS: what moves the arm, what stops it, what keeps it stopped."""
+
+import numpy as np
+from command_world import JOINTS, MS, path, robot
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from vla_command.core.checks import Bounds, Refusal
+from vla_command.core.commander import Commander
+from vla_command.core.path import GateState
+from vla_command.core.trajectory import Sample, Trajectory
+from vla_command.core.watchdog import Mode
+
+NOW = 10_000 * MS
+LEASE = 60 * MS
+TICK = 10 * MS
+BOUNDS = Bounds.of(robot())
+
+
+def commander(streamed=False, enabled=True):
+    result = Commander(BOUNDS, LEASE, streamed=streamed)
+    if enabled:
+        result.on_gate(GateState.READY, NOW + LEASE, NOW)
+        result.on_gate(GateState.ACTIVE, NOW + LEASE, NOW)
+    return result
+
+
+def test_each_path_becomes_one_trajectory():
+    unit = commander()
+    first = unit.on_path(path(NOW), NOW)
+    assert isinstance(first, Trajectory) and not first.velocities[-1].any()
+    assert unit.tick(NOW + TICK) is None
+    again = unit.on_path(path(NOW + 50 * MS, seq=2, start_q=0.025), NOW + 50 * MS)
+    assert isinstance(again, Trajectory)
+    assert unit.accepted == 2 and not unit.refused
+
+
+def test_a_publisher_that_starts_beside_an_enabled_gate_does_not_move():
+    unit = commander(enabled=False)
+    for i in range(20):
+        now = NOW + i * 50 * MS
+        unit.on_gate(GateState.ACTIVE, now + LEASE, now)
+        assert unit.on_path(path(now, seq=i + 1), now) is None
+    assert unit.watchdog.mode is Mode.WAITING and unit.ignored == 20
+
+
+def test_lost_lease_sends_the_rest_of_the_tail_once_then_nothing():
+    unit = commander()
+    sent = unit.on_path(path(NOW), NOW)
+    out = [(t, unit.tick(NOW + t * MS)) for t in range(10, 500, 10)]
+    out = [(t, item) for t, item in out if item is not None]
+    assert len(out) == 1
+    at, rest = out[0]
+    assert 60 <= at <= 70
+    assert unit.watchdog.mode is Mode.LATCHED and unit.watchdog.trips == 1
+    np.testing.assert_array_equal(rest.positions[-1], sent.positions[-1])
+    assert not rest.velocities[-1].any() and rest.from_start_ns[0] > 0
+
+
+def test_latched_until_a_fresh_enable():
+    unit = commander()
+    unit.on_path(path(NOW), NOW)
+    unit.tick(NOW + 70 * MS)
+    now = NOW + 100 * MS
+    for state in (GateState.ACTIVE, GateState.SLOW, GateState.HOLD, GateState.STOPPING):
+        unit.on_gate(state, now + LEASE, now)
+        assert unit.on_path(path(now, seq=9, state=state), now) is None
+    assert unit.watchdog.mode is Mode.LATCHED
+    unit.on_gate(GateState.READY, now + LEASE, now)
+    assert unit.on_path(path(now, seq=10, state=GateState.READY), now) is None
+    assert unit.watchdog.mode is Mode.ARMED
+    # a gate that was started anew counts from the beginning, and starts at the measured pose
+    assert unit.on_path(path(now, seq=1, start_q=0.9), now) is not None
+    assert unit.watchdog.mode is Mode.FOLLOWING
+
+
+def test_a_gate_that_was_reset_between_two_leases_is_a_fresh_enable():
+    unit = commander()
+    unit.tick(NOW + 70 * MS)
+    now = NOW + 3000 * MS
+    unit.on_gate(GateState.LATCHED, now + LEASE, now)
+    unit.on_gate(GateState.ACTIVE, now + LEASE, now)
+    assert unit.watchdog.mode is Mode.FOLLOWING
+
+
+def test_a_stop_of_the_gate_is_followed_to_its_end():
+    unit = commander()
+    unit.on_path(path(NOW), NOW)
+    for i, state in enumerate((GateState.STOPPING, GateState.LATCHED)):
+        now = NOW + 20 * MS * (i + 1)
+        unit.on_gate(state, now + LEASE, now)
+        ramp = path(now, seq=2 + i, start_q=0.01 * (i + 1), state=state)
+        assert unit.on_path(ramp, now) is not None
+
+
+def test_a_bad_path_changes_nothing():
+    unit = commander()
+    unit.on_path(path(NOW), NOW)
+    track = unit.track
+    bad = path(NOW + TICK, seq=2).positions.copy()
+    bad[3] = np.nan
+    assert unit.on_path(path(NOW + TICK, seq=2, positions=bad), NOW + TICK) is None
+    assert unit.on_path(path(NOW + TICK, seq=3, start_q=1.5), NOW + TICK) is None
+    assert unit.on_path(path(NOW + TICK, seq=1), NOW + TICK) is None
+    assert unit.on_path(path(NOW, seq=5), NOW + 61 * MS) is None
+    assert unit.track is track
+    assert unit.refused == {
+        Refusal.FINITE: 1, Refusal.JUMP: 1, Refusal.SEQ: 1, Refusal.EXPIRED: 1
+    }  # fmt: skip
+
+
+def test_a_lease_promises_no_more_than_its_length():
+    unit = commander()
+    unit.on_path(path(NOW, valid_until_ns=2**62), NOW)
+    assert unit.tick(NOW + 59 * MS) is None
+    assert unit.tick(NOW + 60 * MS) is not None
+    assert unit.watchdog.mode is Mode.LATCHED
+
+
+def test_leases_alone_keep_it_following():
+    unit = commander()
+    unit.on_path(path(NOW), NOW)
+    for t in range(20, 1000, 20):
+        unit.on_gate(GateState.HOLD, NOW + t * MS + LEASE, NOW + t * MS)
+        assert unit.tick(NOW + t * MS) is None
+    assert unit.watchdog.mode is Mode.FOLLOWING
+
+
+def test_streamed_output_runs_the_tail_to_its_end_and_falls_silent():
+    unit = commander(streamed=True)
+    assert isinstance(unit.on_path(path(NOW), NOW), Sample)
+    samples = [unit.tick(NOW + t * MS) for t in range(10, 600, 10)]
+    samples = [s for s in samples if s is not None]
+    assert unit.watchdog.mode is Mode.LATCHED
+    end = unit.track.positions[-1]
+    np.testing.assert_allclose(samples[-1].position, end, atol=0.02)
+    speeds = np.array([s.velocity[0] for s in samples])
+    assert (np.diff(speeds) >= -8.0 * 0.01 - 1e-9).all()
+    assert len(samples) == int((unit.track.end_ns - NOW - 1) // TICK)
+
+
+def test_streamed_output_goes_on_while_the_gate_holds():
+    unit = commander(streamed=True)
+    unit.on_path(path(NOW), NOW)
+    for t in range(10, 1000, 10):
+        unit.on_gate(GateState.HOLD, NOW + t * MS + LEASE, NOW + t * MS)
+        assert unit.tick(NOW + t * MS) is not None
+    assert not unit.tick(NOW + 1000 * MS).velocity.any()
+
+
+def test_a_second_publisher_latches_silently_until_it_is_gone_and_a_fresh_enable():
+    unit = commander()
+    unit.on_path(path(NOW), NOW)
+    assert unit.watchdog.hold("2 publishers")
+    assert unit.tick(NOW + TICK) is None
+    for state in (GateState.READY, GateState.ACTIVE):
+        unit.on_gate(state, NOW + TICK + LEASE, NOW + TICK)
+    assert unit.watchdog.mode is Mode.LATCHED
+    unit.watchdog.release()
+    unit.on_gate(GateState.ACTIVE, NOW + TICK + LEASE, NOW + TICK)
+    assert unit.watchdog.mode is Mode.LATCHED
+    for state in (GateState.READY, GateState.ACTIVE):
+        unit.on_gate(state, NOW + TICK + LEASE, NOW + TICK)
+    assert unit.watchdog.mode is Mode.FOLLOWING
+
+
+def test_finish_takes_no_more_paths_and_comes_to_rest():
+    unit = commander()
+    unit.on_path(path(NOW), NOW)
+    unit.finish()
+    assert unit.on_path(path(NOW + TICK, seq=2, start_q=0.005), NOW + TICK) is None
+    assert not unit.resting(NOW + 20 * MS) and unit.resting(NOW + 400 * MS)
+
+
+class LatchMachine(RuleBasedStateMachine):
+    """After a loss, whatever the gate sends, nothing moves before disabled and then enabled."""
+
+    def __init__(self):
+        super().__init__()
+        self.now, self.seq = NOW, 0
+        self.unit = Commander(BOUNDS, LEASE, streamed=False)
+        self.may_move, self.seen_idle, self.until = False, False, 0
+
+    def hear(self, state, until):
+        self.until = max(self.until, min(until, self.now + LEASE))
+        if state in (0, 1) or (state == 6 and not self.may_move):
+            self.seen_idle, self.may_move = True, False
+        elif state in (2, 3) and self.seen_idle and self.now < self.until:
+            self.seen_idle, self.may_move = False, True
+
+    @rule(state=st.integers(0, 6), lease=st.booleans())
+    def lease(self, state, lease):
+        until = self.now + LEASE if lease else 0
+        self.hear(state, until)
+        self.unit.on_gate(state, until, self.now)
+
+    @rule(state=st.integers(0, 6), good=st.booleans())
+    def path(self, state, good):
+        self.seq += 1
+        at = 0.0 if self.unit.track is None else float(self.unit.track.state_at(self.now)[0][0])
+        names = JOINTS if good else JOINTS[::-1]
+        sent = path(self.now, seq=self.seq, start_q=at, state=state, speed=0.1, joint_names=names)
+        if good:
+            self.hear(state, sent.valid_until_ns)
+        out = self.unit.on_path(sent, self.now)
+        assert out is None or (self.may_move and good)
+
+    @rule(ms=st.integers(1, 120))
+    def pass_time(self, ms):
+        self.now += ms * MS
+        out = self.unit.tick(self.now)
+        lost = self.may_move and self.now >= self.until
+        self.may_move = self.may_move and not lost
+        assert out is None or (lost and not out.velocities[-1].any())
+
+    @invariant()
+    def agrees(self):
+        assert (self.unit.watchdog.mode is Mode.FOLLOWING) == self.may_move
+
+
+TestLatch = LatchMachine.TestCase
+TestLatch.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

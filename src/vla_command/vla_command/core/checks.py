@@ -1,0 +1,108 @@
+"""What is asked of a verified path before it may move the arm.
+
+The gate has checked all this; the publisher trusts neither the way between them nor the gate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from vla_command.core.path import SafePath
+from vla_common.core.robot import Robot
+
+MEASURE_MARGIN = 0.00873  # [rad or m] 0.5 degrees: how far outside its limits an arm may rest
+SPEED_MARGIN = 1.02  # of max_velocity: rounding, and a limiter that works on a grid
+MAX_ROWS = 4096
+
+
+class Refusal(str, Enum):
+    """Why a path was refused."""
+
+    NAMES = "wrong joint names or order"
+    SIZE = "wrong size"
+    STEP = "wrong step_dt"
+    FINITE = "not finite"
+    SEQ = "old or repeated seq"
+    EXPIRED = "lease over"
+    LATE = "starts too late or too early"
+    NO_STOP = "does not end at rest"
+    LIMITS = "outside the joint limits"
+    JUMP = "jumps away from the last command"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a path may contain; arrays are (joints,) float64, without a limit infinite."""
+
+    joints: tuple[str, ...]
+    q_min: np.ndarray
+    q_max: np.ndarray
+    v_max: np.ndarray
+    horizon_ns: int  # of a path, and how far from now it may start
+    jump: np.ndarray  # between the last command and a new path
+
+    @staticmethod
+    def of(robot: Robot) -> Bounds:
+        """Return the bounds that the robot file gives."""
+        limited = robot.bound("has_position_limits").astype(bool)
+        v_max = robot.bound("max_velocity")
+        return Bounds(
+            joints=robot.joints,
+            q_min=np.where(limited, robot.bound("min_position"), -np.inf) - MEASURE_MARGIN,
+            q_max=np.where(limited, robot.bound("max_position"), np.inf) + MEASURE_MARGIN,
+            v_max=v_max * SPEED_MARGIN,
+            horizon_ns=round(robot.safety.max_horizon_ms * 1e6),
+            jump=robot.safety.jump_factor * v_max / robot.control.rate,
+        )
+
+
+def _shape(path: SafePath, bounds: Bounds) -> Refusal | None:
+    if path.joint_names != bounds.joints:
+        return Refusal.NAMES
+    values = path.horizon * len(bounds.joints)
+    sizes = (path.positions.size, path.velocities.size)
+    if not 1 <= path.horizon <= MAX_ROWS or sizes != (values, values):
+        return Refusal.SIZE
+    if path.tail_start > path.horizon:
+        return Refusal.SIZE
+    if not (np.isfinite(path.step_dt) and 1e-4 <= path.step_dt <= 1.0):
+        return Refusal.STEP
+    if (path.horizon - 1) * path.step_ns > 2 * bounds.horizon_ns:
+        return Refusal.SIZE
+    return None
+
+
+def _content(path: SafePath, bounds: Bounds) -> Refusal | None:
+    if not (np.isfinite(path.positions).all() and np.isfinite(path.velocities).all()):
+        return Refusal.FINITE
+    _, q, v = path.rows()
+    if v[-1].any():
+        return Refusal.NO_STOP
+    if (q < bounds.q_min).any() or (q > bounds.q_max).any() or (np.abs(v) > bounds.v_max).any():
+        return Refusal.LIMITS
+    with np.errstate(over="ignore"):
+        moved = np.abs(np.diff(q, axis=0))
+    return Refusal.LIMITS if (moved > bounds.v_max * path.step_dt + 1e-9).any() else None
+
+
+def _time(path: SafePath, bounds: Bounds, last_seq: int, now_ns: int) -> Refusal | None:
+    if path.seq <= last_seq:
+        return Refusal.SEQ
+    if path.valid_until_ns <= now_ns:
+        return Refusal.EXPIRED
+    if not now_ns - bounds.horizon_ns <= path.start_ns <= now_ns + bounds.horizon_ns:
+        return Refusal.LATE
+    return None
+
+
+def check(path: SafePath, bounds: Bounds, last_seq: int, now_ns: int) -> Refusal | None:
+    """Return why ``path`` is refused at ``now_ns``, None when it is good. Never raises."""
+    return _shape(path, bounds) or _time(path, bounds, last_seq, now_ns) or _content(path, bounds)
+
+
+def check_jump(q: np.ndarray, commanded: np.ndarray, bounds: Bounds) -> Refusal | None:
+    """Return JUMP when a path's position ``q`` (joints,) is far from the one ``commanded``."""
+    return Refusal.JUMP if (np.abs(q - commanded) > bounds.jump).any() else None

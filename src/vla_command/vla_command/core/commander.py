@@ -1,0 +1,87 @@
+"""The publisher without ROS: paths, leases and time in; what to send out."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from vla_command.core.checks import Bounds, Refusal, check, check_jump
+from vla_command.core.path import SafePath
+from vla_command.core.playback import Track, join
+from vla_command.core.trajectory import Sample, Trajectory, rows_to_come, sample
+from vla_command.core.watchdog import Mode, Watchdog
+
+
+class Commander:
+    """Decides what is sent; one thread calls it.
+
+    With ``streamed`` false every accepted path becomes one :class:`Trajectory`, and a lost lease
+    one more, the rest of the verified tail. With ``streamed`` true :meth:`tick` returns the
+    :class:`Sample` of the moment, until the gate is lost and the tail has come to its end.
+    """
+
+    def __init__(self, bounds: Bounds, lease_ns: int, *, streamed: bool) -> None:
+        self.watchdog = Watchdog(lease_ns)
+        self.refused: Counter[Refusal] = Counter()
+        self.accepted = 0
+        self.ignored = 0  # good paths while the gate may not be followed
+        self.track: Track | None = None
+        self._bounds = bounds
+        self._streamed = streamed
+        self._seq = -1
+        self._armed = 0
+        self._fresh = True  # the next path starts where the gate anchored it, at rest
+        self._finishing = False
+
+    def on_gate(self, state: int, valid_until_ns: int, now_ns: int) -> None:
+        """Take the gate's state, and its lease when there is one (else 0)."""
+        self.watchdog.hear(state, valid_until_ns, now_ns)
+        if self._armed != self.watchdog.armed:  # a fresh start: seq may begin anew
+            self._armed = self.watchdog.armed
+            self._seq = -1
+            self._fresh = True
+
+    def on_path(self, path: SafePath, now_ns: int) -> Trajectory | Sample | None:
+        """Take a path; return what is to be sent at once, None when nothing is."""
+        refusal = check(path, self._bounds, self._seq, now_ns)
+        if refusal is None:
+            self.on_gate(path.state, path.valid_until_ns, now_ns)
+            if self.watchdog.mode is not Mode.FOLLOWING or self._finishing:
+                self.ignored += 1
+                return None
+            refusal = self._check_joint(path, now_ns)
+        if refusal is not None:
+            self.refused[refusal] += 1
+            return None
+        base = None if self._fresh else self.track
+        self._fresh = False
+        self._seq = path.seq
+        self.accepted += 1
+        self.track = join(base, path, now_ns)
+        return sample(self.track, now_ns) if self._streamed else rows_to_come(self.track, now_ns)
+
+    def _check_joint(self, path: SafePath, now_ns: int) -> Refusal | None:
+        """Compare the path with the last command where it takes over."""
+        if self._fresh or self.track is None:
+            return None
+        at_ns = max(path.start_ns, now_ns)
+        q, _ = join(None, path, now_ns).state_at(at_ns)
+        return check_jump(q, self.track.state_at(at_ns)[0], self._bounds)
+
+    def tick(self, now_ns: int) -> Trajectory | Sample | None:
+        """Watch the lease; return what is to be sent now, None when nothing is."""
+        lost = self.watchdog.check(now_ns)
+        if self.track is None:
+            return None
+        if not self._streamed:
+            return rows_to_come(self.track, now_ns) if lost else None
+        if self.watchdog.mode is not Mode.FOLLOWING and self.resting(now_ns):
+            return None
+        return sample(self.track, now_ns)
+
+    def finish(self) -> None:
+        """Take no more paths: the verified tail brings the arm to rest."""
+        self._finishing = True
+
+    def resting(self, now_ns: int) -> bool:
+        """Whether the commanded motion has come to its end."""
+        return self.track is None or now_ns >= self.track.end_ns

@@ -1,0 +1,201 @@
+"""joint_command_publisher: the last node before the arm's controller."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from collections import deque
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from vla_msgs.msg import GateLease, LatencyTrace, SafeAction, SafetyState
+
+from vla_command.core.checks import Bounds
+from vla_command.core.commander import Commander
+from vla_command.core.latency import LatencyBook
+from vla_command.core.path import SafePath
+from vla_command.core.trajectory import Sample, Trajectory
+from vla_command.core.watchdog import Mode
+from vla_command.outputs import make_output
+from vla_command.report import Report
+from vla_common import qos
+from vla_common.convert import trace_from_msg, trace_to_msg
+from vla_common.core.deadline import DeadlineLoop
+from vla_common.core.stats import RateMeter, Window
+from vla_common.core.trace import Trace
+from vla_common.node import VlaNode, run
+
+PERIOD_NS = 10_000_000  # 100 Hz
+GRAPH_PERIOD_NS = 250_000_000
+
+
+def path_from_msg(message: SafeAction) -> SafePath:
+    """Return the fields of a message, unchecked."""
+    return SafePath(
+        epoch=message.epoch,
+        seq=message.seq,
+        joint_names=tuple(message.joint_names),
+        step_dt=message.step_dt,
+        horizon=message.horizon,
+        tail_start=message.tail_start,
+        start_ns=message.start_ns,
+        positions=np.array(message.positions, dtype=np.float64),
+        velocities=np.array(message.velocities, dtype=np.float64),
+        valid_until_ns=message.valid_until_ns,
+        state=message.state,
+        trace=trace_from_msg(message.trace),
+    )
+
+
+class CommandPublisher(VlaNode):
+    """Follows the gate's verified paths; brings the arm to rest when the gate is lost.
+
+    Callbacks only store; the loop at 100 Hz, woken by every path, does everything else.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("joint_command_publisher", **kwargs)
+        self.commander: Commander | None = None
+        self.loop: DeadlineLoop | None = None
+        self.others = 0  # publishers on the output topic besides this one
+        self.subscribers = 0
+        self.sent = RateMeter()
+        self.margin_ms = Window(3000)
+        self.latency = LatencyBook()
+        self._inbox: deque[SafePath | tuple[int, int] | str] = deque(maxlen=256)
+        self._graph: DeadlineLoop | None = None
+        self._entities: list[tuple[Any, Any]] = []
+
+    def setup(self) -> None:
+        """Create the publishers and subscriptions."""
+        controller = self.robot.controller
+        self.diagnostics.hardware_id = self.robot.identity.serial or socket.gethostname()
+        self._output = make_output(controller.type, self.robot.joints, controller.stamped)
+        self.topic = "~/shadow" if controller.dry_run else controller.topic
+        self._publisher = self.create_publisher(self._output.message, self.topic, qos.COMMAND)
+        self._traces = self.create_publisher(LatencyTrace, "/vla/latency", qos.EVENTS)
+        subscribe = self.create_subscription
+        subscriptions = [
+            subscribe(SafeAction, "/vla/safe_actions", self._on_action, qos.PLAN),
+            subscribe(GateLease, "/vla/lease", self._on_lease, qos.HEARTBEAT),
+            subscribe(SafetyState, "/vla/safety_state", self._on_state, qos.LATCHED),
+        ]
+        self._entities = [(self.destroy_subscription, s) for s in subscriptions]
+        self._entities += [(self.destroy_publisher, p) for p in (self._publisher, self._traces)]
+        Report(self).add_to(self.diagnostics)
+
+    def start(self) -> None:
+        """Start the loops; motion waits for a fresh enable of the gate."""
+        self._inbox.clear()
+        self.commander = Commander(
+            Bounds.of(self.robot),
+            round(self.robot.safety.lease_ms * 1e6),
+            streamed=self._output.streamed,
+        )
+        self.loop = DeadlineLoop("command", PERIOD_NS, self._work, self.fatal)
+        self._graph = DeadlineLoop("graph", GRAPH_PERIOD_NS, self._watch_graph, self.fatal)
+        self.loop.start()
+        self._graph.start()
+
+    def pause(self) -> None:
+        """Let the verified tail bring the arm to rest, then stop the loops."""
+        loop, commander, graph = self.loop, self.commander, self._graph
+        self._graph = None
+        if graph is not None:
+            graph.stop()
+        if loop is None or commander is None:
+            return
+        commander.finish()
+        give_up_ns = time.monotonic_ns() + round(2e6 * self.robot.safety.max_horizon_ms)
+        while loop.alive and not commander.resting(time.monotonic_ns() - PERIOD_NS):
+            if time.monotonic_ns() > give_up_ns:
+                break
+            time.sleep(0.005)
+        loop.stop()
+        self.loop = None
+
+    def teardown(self) -> None:
+        """Remove the publishers and subscriptions."""
+        for destroy, entity in self._entities:
+            destroy(entity)
+        self._entities = []
+
+    # --- callbacks ----------------------------------------------------------------------------
+    def _store(self, item: SafePath | tuple[int, int] | str, wake: bool) -> None:
+        loop = self.loop
+        if loop is None:
+            return
+        self._inbox.append(item)
+        if wake:
+            loop.wake()
+
+    def _on_action(self, message: SafeAction) -> None:
+        self._store(path_from_msg(message), wake=True)
+
+    def _on_lease(self, message: GateLease) -> None:
+        self._store((message.state, message.valid_until_ns), wake=False)
+
+    def _on_state(self, message: SafetyState) -> None:
+        self._store((message.state, 0), wake=False)
+
+    # --- loops --------------------------------------------------------------------------------
+    def _work(self, now_ns: int, deadline_ns: int) -> None:
+        commander = self.commander
+        assert commander is not None
+        mode = commander.watchdog.mode
+        item: Trajectory | Sample | None = None
+        trace: Trace | None = None
+        while self._inbox:
+            stored = self._inbox.popleft()
+            if isinstance(stored, SafePath):
+                new = commander.on_path(stored, now_ns)
+                item, trace = (new, stored.trace) if new is not None else (item, trace)
+            elif isinstance(stored, str):  # a fault of the graph, empty when it is gone
+                commander.watchdog.hold(stored) if stored else commander.watchdog.release()
+            else:
+                if mode is Mode.FOLLOWING and stored[1]:
+                    self.margin_ms.add(commander.watchdog.margin_ns(now_ns) * 1e-6)
+                commander.on_gate(*stored, now_ns)
+        ticked = commander.tick(now_ns)
+        item = item if item is not None else ticked
+        if item is not None:
+            self._send(item, now_ns, trace)
+        if commander.watchdog.mode is not mode:
+            self.diagnostics.changed()
+
+    def _send(self, item: Trajectory | Sample, now_ns: int, trace: Trace | None) -> None:
+        stamp_ns = self.now_ros_ns() - (time.monotonic_ns() - now_ns)
+        self._publisher.publish(self._output.build(item, stamp_ns))
+        sent_ns = time.monotonic_ns()
+        self.sent.add(sent_ns)
+        if trace is not None and trace.capture_ns:
+            trace = replace(trace, command_ns=sent_ns)
+            self.latency.add(trace)
+            self._traces.publish(trace_to_msg(trace))
+
+    def _watch_graph(self, now_ns: int, deadline_ns: int) -> None:
+        self.subscribers = self.count_subscribers(self._publisher.topic_name)
+        if self.robot.controller.dry_run or self.commander is None:
+            return
+        others = max(0, self.count_publishers(self._publisher.topic_name) - 1)
+        if others == self.others:
+            return
+        self.others = others
+        cause = ""
+        if others > 0:
+            infos = self.get_publishers_info_by_topic(self._publisher.topic_name)
+            names = sorted(f"{i.node_namespace.rstrip('/')}/{i.node_name}" for i in infos)
+            cause = f"{others + 1} publishers on {self._publisher.topic_name}: {', '.join(names)}"
+            self.get_logger().error(f"stopped: {cause}")
+        self._store(cause, wake=True)
+
+
+def main() -> None:
+    """Run joint_command_publisher."""
+    sys.exit(run(lambda: [CommandPublisher()]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Vision features, encoded only when the scene has changed."""

@@ -1,0 +1,26 @@
+from setuptools import find_packages, setup
+
+package_name = "vla_models"
+
+setup(
+    name=package_name,
+    version="0.1.0",
+    packages=find_packages(exclude=["test"]),
+    package_data={package_name: ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
+        (f"share/{package_name}", ["package.xml"]),
+    ],
+    install_requires=["setuptools"],
+    zip_safe=True,
+    maintainer="vla_ros maintainers",
+    maintainer_email="maintainers@users.noreply.github.com",
+    description="Trains the reach policy in the simulator and writes its bundle",
+    license="Apache-2.0",
+    entry_points={
+        "console_scripts": [
+            "vla_train = vla_models.train_main:main",
+            "vla_rollout = vla_models.rollout_main:main",
+        ]
+    },
+)

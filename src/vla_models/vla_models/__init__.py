@@ -1,0 +1,1 @@
+"""Trains the reach policy in the simulator and writes its bundle."""

@@ -1,0 +1,1 @@
+"""Training core: sentences, demonstrations, model, training, export. Knows nothing of ROS."""

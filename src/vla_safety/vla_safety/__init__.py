@@ -1,0 +1,1 @@
+"""The safety gate: nothing outside the limits reaches the arm."""

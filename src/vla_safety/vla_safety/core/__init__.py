@@ -1,0 +1,1 @@
+"""The gate without ROS: values in, values out, time passed in."""

@@ -1,0 +1,65 @@
+"""A robot file that does not describe the simulated arm is refused; the shipped one is right."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vla_common.core.errors import ConfigError
+from vla_common.core.robot import from_parameters, load, read_parameters
+from vla_sim.core import arm, streams
+
+FILE = Path(__file__).resolve().parents[3] / "config" / "robots" / "sim_arm.yaml"
+
+
+def test_the_shipped_robot_file_has_the_published_limits():
+    robot = load(FILE)
+    streams.check(robot)
+    assert robot.joints == arm.JOINTS
+    np.testing.assert_array_equal(robot.bound("min_position"), arm.Q_MIN)
+    np.testing.assert_array_equal(robot.bound("max_position"), arm.Q_MAX)
+    np.testing.assert_array_equal(robot.bound("max_jerk"), arm.DDDQ_MAX)
+    assert (robot.bound("max_velocity") <= arm.DQ_MAX).all()
+    assert (robot.bound("max_acceleration") <= arm.DDQ_MAX).all()
+    np.testing.assert_allclose(robot.identity.home, arm.HOME_Q, atol=1e-8)
+    assert robot.safety.auto_enable
+    assert robot.identity.simulated
+
+
+def change(values, path, value):
+    *way, last = path.split(".")
+    for key in way:
+        values = values[key]
+    values[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("cameras.front.encoding", "mono8", "cameras.front.encoding = 'mono8'.*rgb8, bgr8"),
+        ("cameras.wrist.rate", 15.0, "cameras.wrist.rate = 15.0.*30"),
+        ("controller.type", "forward_command", "controller.type = 'forward_command'"),
+    ],
+)
+def test_what_the_simulator_has_not_is_refused(path, value, message):
+    values = read_parameters(FILE)
+    change(values, path, value)
+    with pytest.raises(ConfigError, match=message):
+        streams.check(from_parameters(values, "file.yaml"))
+
+
+def test_other_joints_and_cameras_are_refused():
+    robot = load(FILE)
+    other = replace(robot, identity=replace(robot.identity, joints=("j1",)))
+    with pytest.raises(ConfigError, match=r"robot.joints.*joint1, joint2"):
+        streams.check(other)
+    with pytest.raises(ConfigError, match=r"cameras.names = 'left'.*front, wrist"):
+        streams.check(replace(robot, camera_names=("front", "left")))
+
+
+def test_silent_streams_are_named():
+    assert streams.silent("", ("front",)) == frozenset()
+    assert streams.silent("front, joint_states", ("front",)) == {"front", "joint_states"}
+    with pytest.raises(ConfigError, match="silent = 'back'.*front, joint_states"):
+        streams.silent("back", ("front",))

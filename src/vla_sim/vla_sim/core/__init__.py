@@ -1,0 +1,1 @@
+"""Simulator core: kinematics, world, task and scripted expert. Knows nothing of ROS."""

@@ -1,0 +1,205 @@
+"""The ``sim_arm`` node: the simulated arm and its cameras, as their drivers would appear."""
+
+from __future__ import annotations
+
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image, JointState
+from trajectory_msgs.msg import JointTrajectory
+from vla_msgs.msg import Instruction, TaskState
+from vla_msgs.srv import ResetScene
+
+from vla_common import qos
+from vla_common.convert import ns_to_stamp
+from vla_common.core.deadline import DeadlineLoop
+from vla_common.core.errors import ConfigError, UserError
+from vla_common.node import VlaNode, run
+from vla_sim import report
+from vla_sim.cli import ros_arguments
+from vla_sim.convert import fill_joint_state, image_to_msg, task_to_msg, trajectory_from_msg
+from vla_sim.core import streams
+from vla_sim.core.motion_log import MotionLog
+from vla_sim.core.scene import Scene
+from vla_sim.core.studio import Studio
+from vla_sim.core.world import World
+
+PERIOD_NS = 10_000_000
+TASK_EVERY = 5  # control cycles
+SWITCH_INTERVAL = 0.0005  # [s] a thread waits at most this long for the interpreter
+
+
+class SimArm(VlaNode):
+    """Physics and control in one loop, the cameras in another, so that neither delays the other."""
+
+    world: World
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("sim_arm", **kwargs)
+        self._seed = self.own("seed", 0, "places of the cubes at start, >= 0")
+        self._video = self.own(
+            "video", "", "file to record front camera and spectator; empty: none"
+        )
+        self._record = self.own(
+            "record", "", "folder for arm.csv, a log of the motion; empty: none"
+        )
+        self._loops: list[DeadlineLoop] = []
+        self._gl: ThreadPoolExecutor | None = None
+        self._studio: Studio | None = None
+        self._log: MotionLog | None = None
+        self._cycles = 0
+        self.rates = report.Rates()
+
+    # --- lifecycle ----------------------------------------------------------------------------
+    def setup(self) -> None:
+        """Build the world and the cameras; publishers, subscriptions, service, diagnostics."""
+        streams.check(self.robot)
+        if not isinstance(self._seed, int) or self._seed < 0:
+            raise ConfigError("sim_arm", "seed", self._seed, "a whole number >= 0")
+        self.world = World(self._seed, PERIOD_NS)
+        self.world.instruct(self.robot.model.instruction, time.monotonic_ns())
+        if self._record:
+            self._log = MotionLog(Path(self._record) / "arm.csv", Scene.JOINTS)
+        sizes = {
+            n: (c.width, c.height) for n, c in zip(self.robot.camera_names, self.robot.cameras)
+        }
+        # All that touches OpenGL happens in one thread, its own.
+        self._gl = ThreadPoolExecutor(1, "opengl")
+        self._studio = self._gl.submit(Studio, sizes, self._video, self.world.snapshot()).result()
+        self._declare_silent()
+        self._connect()
+        self.diagnostics.add(
+            "Controller", lambda stat: report.controller(stat, self.world, self.rates)
+        )
+        self.diagnostics.add("Loop", lambda stat: report.loops(stat, self._loops, self._studio))
+
+    def _connect(self) -> None:
+        robot = self.robot
+        self._states = self.create_publisher(JointState, robot.controller.joint_states, qos.EVENTS)
+        self._desired = self.create_publisher(JointState, "~/desired", qos.EVENTS)
+        self._task = self.create_publisher(TaskState, "~/task_state", qos.EVENTS)
+        self._images = {
+            name: self.create_publisher(Image, camera.topic, qos.IMAGES)
+            for name, camera in zip(robot.camera_names, robot.cameras)
+        }
+        self.create_subscription(
+            JointTrajectory, robot.controller.topic, self._on_trajectory, qos.COMMAND
+        )
+        self.create_subscription(Instruction, "/vla/instruction", self._on_instruction, qos.LATCHED)
+        self.create_service(ResetScene, "~/reset", self._on_reset)
+        self._messages = {k: JointState(name=list(Scene.JOINTS)) for k in ("measured", "desired")}
+
+    def start(self) -> None:
+        """Start both loops."""
+        camera_ns = round(1e9 / self.robot.cameras[0].rate)
+        self._loops = [
+            DeadlineLoop("control", PERIOD_NS, self._control, self.fatal),
+            DeadlineLoop("cameras", camera_ns, self._cameras, self.fatal),
+        ]
+        for loop in self._loops:
+            loop.start()
+
+    def pause(self) -> None:
+        """Stop both loops; simulated time stands still."""
+        for loop in self._loops:
+            loop.stop()
+        if hasattr(self, "world"):
+            self.world.suspend()
+
+    def teardown(self) -> None:
+        """Finish the video and the log, free OpenGL."""
+        studio, self._studio = self._studio, None
+        gl, self._gl = self._gl, None
+        log, self._log = self._log, None
+        if log is not None:
+            log.close()
+        if gl is not None:
+            if studio is not None:
+                gl.submit(studio.close).result()
+            gl.shutdown()
+
+    # --- loops --------------------------------------------------------------------------------
+    def _stamp(self, mono_ns: int) -> Any:
+        return ns_to_stamp(self.now_ros_ns() - time.monotonic_ns() + mono_ns)
+
+    def _control(self, now_ns: int, deadline_ns: int) -> None:
+        cycle = self.world.cycle(deadline_ns or now_ns)
+        stamp = self._stamp(cycle.now_ns)
+        if streams.JOINT_STATES not in self._silent:
+            message = fill_joint_state(self._messages["measured"], stamp, cycle.q, cycle.dq)
+            self._states.publish(message)
+        if self._desired.get_subscription_count():
+            desired = cycle.desired
+            message = fill_joint_state(self._messages["desired"], stamp, desired.q, desired.dq)
+            self._desired.publish(message)
+        self._cycles += 1
+        if self._cycles % TASK_EVERY == 0:
+            self._task.publish(task_to_msg(self.world.task(cycle.now_ns), stamp))
+        if self._log is not None:
+            self._log.add(cycle.now_ns, cycle.desired.q, cycle.desired.dq, cycle.q, cycle.dq)
+
+    def _cameras(self, now_ns: int, deadline_ns: int) -> None:
+        assert self._gl is not None and self._studio is not None
+        wanted = {
+            name: camera.encoding
+            for name, camera in zip(self.robot.camera_names, self.robot.cameras)
+            if name not in self._silent and self._images[name].get_subscription_count()
+        }
+        captured_ns = time.monotonic_ns()
+        qpos, stamp = self.world.snapshot(), self._stamp(captured_ns)
+        caption = self.world.caption(captured_ns) if self._video else ""
+        shoot = self._studio.shoot
+        for name, image in self._gl.submit(shoot, qpos, captured_ns, wanted, caption).result():
+            self._images[name].publish(image_to_msg(image, stamp, name, wanted[name]))
+
+    # --- callbacks ----------------------------------------------------------------------------
+    def _on_trajectory(self, message: JointTrajectory) -> None:
+        now_ns = time.monotonic_ns()
+        trajectory = trajectory_from_msg(message, self.now_ros_ns() - now_ns)
+        reason = self.world.controller.command(trajectory, now_ns)
+        self.rates.command(now_ns, reason)
+        if reason:
+            self.get_logger().warning(f"trajectory rejected: {reason}", throttle_duration_sec=1.0)
+
+    def _on_instruction(self, message: Instruction) -> None:
+        self.world.instruct(message.text, time.monotonic_ns())
+
+    def _on_reset(self, request: ResetScene.Request, response: ResetScene.Response) -> Any:
+        response.message = self.world.reset(request.seed, time.monotonic_ns())
+        response.success = not response.message
+        return response
+
+    def _declare_silent(self) -> None:
+        about = (
+            "streams that stop, to test what happens then: cameras, joint_states (comma-separated)"
+        )
+        if not self.has_parameter("silent"):
+            self.declare_parameter("silent", "", ParameterDescriptor(description=about))
+        cameras = self.robot.camera_names
+        self._silent = streams.silent(self.get_parameter("silent").value, cameras)
+        self.add_on_set_parameters_callback(self._on_parameters)
+
+    def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        for parameter in parameters:
+            if parameter.name == "silent":
+                try:
+                    self._silent = streams.silent(str(parameter.value), self.robot.camera_names)
+                except UserError as error:
+                    return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+
+def main() -> int:
+    """Run the node until SIGINT or SIGTERM."""
+    sys.argv = ros_arguments(sys.argv)
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    return run(lambda: [SimArm()])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
