@@ -167,8 +167,10 @@ class VlaNode(LifecycleNode):
         """Report an error that ends the node's work; the process exits non-zero."""
         self.failure = error
         self.active = False
-        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-        self.get_logger().fatal(f"stopped working: {error!r}\n{text}")
+        text = str(error)
+        if not isinstance(error, UserError):
+            text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        self.get_logger().fatal(f"stopped working: {text}")
         self.diagnostics.changed()
         self.on_fatal()
 
@@ -189,13 +191,15 @@ def make_executor() -> Any:
     return SingleThreadedExecutor()
 
 
-def _spin(executor: Any, stop: threading.Event) -> None:
+def _spin(executor: Any, stop: threading.Event, nodes: list[VlaNode]) -> None:
     """Spin in turns, so that ``stop`` ends it: a shutdown from another thread can hang."""
     try:
         while not stop.is_set():
             executor.spin_once(timeout_sec=SPIN_TURN)
     except ExternalShutdownException:
         pass
+    except Exception as error:  # a callback failed: its node cannot be told from here
+        nodes[0].fatal(error)
     finally:
         stop.set()
 
@@ -231,7 +235,7 @@ def run(make_nodes: Callable[[], list[VlaNode]]) -> int:
             for node in nodes:
                 executor.add_node(node)
             thread = threading.Thread(
-                target=_spin, args=(executor, stop), name="executor", daemon=True
+                target=_spin, args=(executor, stop, nodes), name="executor", daemon=True
             )
             thread.start()
             gc.collect()

@@ -156,12 +156,13 @@ class VlaInference(VlaNode):
         pause_ns = round(self.robot.control.inference_period_ms * 1e6)
         try:
             while self._running:
+                wait_ns = last_ns + pause_ns - time.monotonic_ns()
+                if wait_ns > 0:
+                    time.sleep(min(wait_ns * 1e-9, 0.05))
+                    continue
                 features = self._observe(0.05)
                 if features is None:
                     self.waiting_for = "camera images"
-                    continue
-                wait_ns = last_ns + pause_ns - time.monotonic_ns()
-                if wait_ns > 1_000_000:
                     continue
                 observation = self._observation(features)
                 if observation is None:

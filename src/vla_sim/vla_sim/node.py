@@ -106,7 +106,8 @@ class SimArm(VlaNode):
 
     def pause(self) -> None:
         """Stop both loops; simulated time stands still."""
-        for loop in self._loops:
+        loops, self._loops = self._loops, []
+        for loop in loops:
             loop.stop()
         if hasattr(self, "world"):
             self.world.suspend()

@@ -179,6 +179,10 @@ class Safety:
     estop_timeout_ms: float = param("e-stop heartbeat older than this trips", 150.0, above=0.0)
     auto_enable: bool = param("enable at activation without ~/enable; for simulation only", False)
     velocity_scale: float = param("of all velocity limits", 1.0, above=0.0, high=1.0)
+    follow_ms: float = param("time constant for making good an error of position", 30.0, above=0.0)
+    soft_start_ms: float = param("speed ramps up for this long after enable", 500.0, low=0.0)
+    slow_scale: float = param("of the velocity limits in state SLOW", 0.3, above=0.0, high=1.0)
+    low_confidence: float = param("a plan below this is followed slowly; 0: off", 0.0, low=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)

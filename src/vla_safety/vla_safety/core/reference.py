@@ -1,0 +1,59 @@
+"""Where a plan wants the arm to be: a smooth curve through the rows of a chunk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vla_safety.core.limits import Array
+
+CATMULL = 0.5
+"""Catmull-Rom: the slope at a row is half the difference of its neighbours."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Cubic curve through ``knots`` (n >= 2, joints), knot i due at ``start_ns + i * step_ns``.
+
+    Before the first and after the last knot it stands still.
+    """
+
+    start_ns: int
+    step_ns: int
+    knots: Array
+    slopes: Array
+
+    @property
+    def end_ns(self) -> int:
+        """Time of the last knot."""
+        return self.start_ns + (len(self.knots) - 1) * self.step_ns
+
+    def sample(self, first_ns: int, step_ns: int, count: int) -> tuple[Array, Array]:
+        """Return positions and velocities, each (count, joints), at equally spaced times."""
+        times = first_ns - self.start_ns + step_ns * np.arange(count, dtype=np.int64)
+        last = len(self.knots) - 2
+        index = np.clip(times // self.step_ns, 0, last)
+        u = np.clip((times - index * self.step_ns) / self.step_ns, 0.0, 1.0)[:, None]
+        p0, p1 = self.knots[index], self.knots[index + 1]
+        m0, m1 = self.slopes[index], self.slopes[index + 1]
+        d = p1 - p0
+        c2, c3 = 3.0 * d - 2.0 * m0 - m1, m0 + m1 - 2.0 * d
+        q = p0 + u * (m0 + u * (c2 + u * c3))
+        v = (m0 + u * (2.0 * c2 + 3.0 * u * c3)) / (self.step_ns * 1e-9)
+        outside = (times < 0) | (times >= (last + 1) * self.step_ns)
+        v[outside] = 0.0
+        return q, v
+
+    def position(self, at_ns: int) -> Array:
+        """Return the position (joints,) at a time."""
+        return self.sample(at_ns, 1, 1)[0][0]
+
+
+def through(knots: Array, start_ns: int, step_ns: int) -> Reference:
+    """Return the curve through ``knots`` (n >= 2, joints)."""
+    slopes = np.empty_like(knots)
+    slopes[1:-1] = CATMULL * (knots[2:] - knots[:-2])
+    slopes[0] = knots[1] - knots[0]
+    slopes[-1] = knots[-1] - knots[-2]
+    return Reference(start_ns, step_ns, knots, slopes)
