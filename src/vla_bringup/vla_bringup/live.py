@@ -76,11 +76,13 @@ def _facts(plan: Plan, recorder: Recorder, now_ns: int) -> Table:
     table.add_row("gate", _state(recorder))
     table.add_row("/vla/actions", _hertz(recorder.actions, now_ns))
     table.add_row("trajectories", _hertz(recorder.trajectories, now_ns))
-    table.add_row("cameras", cameras or "-")
-    table.add_row("model", f"{plan.bundle.model_id} {backend}")
+    table.add_row("cameras", Text(cameras or "-"))
+    table.add_row("model", Text(f"{plan.bundle.model_id} {backend}"))
     reasons = {k: n for k, n in (recorder.safety.counts if recorder.safety else {}).items() if n}
     if reasons:
-        table.add_row("gate counts", "  ".join(f"{k} {n}" for k, n in sorted(reasons.items())))
+        table.add_row(
+            "gate counts", Text("  ".join(f"{k} {n}" for k, n in sorted(reasons.items())))
+        )
     return table
 
 

@@ -78,7 +78,7 @@ def summary(outcomes: list[Outcome]) -> dict[str, Any]:
         "time_median_s": float(np.median(times)),
         "time_p95_s": float(np.percentile(times, 95)),
         "rest_distance_mean_cm": 100.0 * float(np.mean([o.rest for o in outcomes if o.success])),
-        "command_acceleration_p95": float(np.percentile([o.acceleration for o in outcomes], 95)),
+        "limited_share": float(np.mean([o.limited for o in outcomes])),
     }
 
 

@@ -158,8 +158,8 @@ def trajectories(draw):
     return trajectory(*rows)
 
 
-@settings(deadline=None)
-@given(st.lists(st.tuples(trajectories(), st.integers(0, 30)), min_size=1, max_size=5))
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(trajectories(), st.integers(0, 15)), min_size=1, max_size=4))
 def test_desired_position_is_continuous_through_replacements_and_holds_at_the_end(sequence):
     """Sampled finely, no step is larger than the steepest slope of any segment allows."""
     c = controller()

@@ -161,7 +161,7 @@ def test_the_image_is_that_of_the_seed(running):
     scene = Scene(96, seed=21)
     image = np.array(running.next("front").data, dtype=np.uint8).reshape(96, 96, 3)
     expected = scene.render("front").astype(int)
-    assert np.abs(image - expected).mean() < 1.0  # the arm sags a little under its servos
+    assert np.abs(image - expected).mean() < 2.0  # sensor noise; the arm sags a little
     scene.close()
 
 

@@ -61,5 +61,5 @@ def test_other_joints_and_cameras_are_refused():
 def test_silent_streams_are_named():
     assert streams.silent("", ("front",)) == frozenset()
     assert streams.silent("front, joint_states", ("front",)) == {"front", "joint_states"}
-    with pytest.raises(ConfigError, match="silent = 'back'.*front, joint_states"):
+    with pytest.raises(ConfigError, match=r"silent = 'back'.*front, joint_states"):
         streams.silent("back", ("front",))

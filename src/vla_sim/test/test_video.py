@@ -59,7 +59,7 @@ def test_a_full_queue_drops_frames_and_never_waits(tmp_path):
 def test_an_encoder_that_fails_is_told_at_close(tmp_path):
     recorder = VideoRecorder(tmp_path / "out.mp4", (64, 48))
     recorder.add(np.zeros((48, 64), np.uint8), 0)
-    with pytest.raises(ValueError, match="rgb24|array|shape|dim"):
+    with pytest.raises(ValueError, match=r"ndarray|array|shape|dim"):
         recorder.close()
 
 

@@ -82,7 +82,7 @@ def test_reset_places_the_cubes_by_seed_and_leaves_the_arm():
 def test_reset_refuses_to_place_a_cube_into_the_arm_and_changes_nothing():
     world = World(1)
     seed, top = 5, Scene(16, seed=5).cubes()["green"]
-    world.scene.data.qpos[:9] = np.append(*_pose_at(world.scene, top - [0, 0, 0.02]))
+    world.scene.data.qpos[:9] = np.append(*_pose_at(world.scene, top - np.array([0, 0, 0.02])))
     before = world.snapshot()
     assert "the green cube" in world.reset(seed, S)
     np.testing.assert_array_equal(world.snapshot(), before)
@@ -105,7 +105,7 @@ def test_task_counts_successes_across_resets_and_times_from_the_instruction():
     world = World(5)
     world.instruct("reach the green cube", S)
     top = world.scene.cubes()["green"]
-    q, _ = _pose_at(world.scene, top + [0, 0, 0.012])
+    q, _ = _pose_at(world.scene, top + np.array([0, 0, 0.012]))
     world.scene.set_joints(q)
     assert world.task(S).status.target == "green"
     view = world.task(S + 600_000_000)

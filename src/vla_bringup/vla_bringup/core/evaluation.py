@@ -214,11 +214,13 @@ def verdict(figures: Mapping[str, Any], min_success: float, max_original: float)
         found = figures[name]["rate"]
         if found is None or found < min_success:
             faults.append(
-                f"{words} reached in {found or 0.0:.1%} of trials, at least {min_success:.0%} asked for"
+                f"{words} reached in {found or 0.0:.1%} of trials, "
+                f"at least {min_success:.0%} asked for"
             )
     original = figures["went_to_original"]["rate"]
     if original is None or original > max_original:
         faults.append(
-            f"went to the original cube in {original or 0.0:.1%}, at most {max_original:.0%} asked for"
+            f"went to the original cube in {original or 0.0:.1%}, "
+            f"at most {max_original:.0%} asked for"
         )
     return "; ".join(faults)

@@ -18,7 +18,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ from vla_sim.core.scene import CUBE_HALF, CUBE_X, CUBE_Y, VISION_CAMERAS, Scene,
 from vla_sim.core.task import COLOURS
 
 Floats = npt.NDArray[np.float64]
+Mode = Literal["r", "r+", "w+"]
 
 FIRST_SEED: Final = 1_000_000
 """Scene seeds below this one are never trained on."""
@@ -45,7 +46,7 @@ class Shapes:
     image: int
     horizon: int
 
-    def open(self, folder: Path, mode: str) -> dict[str, Any]:
+    def open(self, folder: Path, mode: Mode) -> dict[str, Any]:
         """Map the arrays of ``folder``; mode "w+" creates, "r+" writes, "r" reads."""
         joints, cubes, cameras = len(arm.JOINTS), len(COLOURS), len(VISION_CAMERAS)
         layout: dict[str, tuple[str, Any, tuple[int, ...]]] = {

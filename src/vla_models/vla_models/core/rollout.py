@@ -2,7 +2,8 @@
 
 The loop has the timing of the real graph: inferences follow one another, a chunk is available
 ``latency`` after the capture of its images, and is then played by capture time, guided by the
-chunk in execution. Commands go out at the player's rate and are interpolated by the servo.
+chunk in execution. Commands go out at the player's rate, are interpolated, and followed within
+the limits of velocity and acceleration that the safety gate has for this arm.
 """
 
 from __future__ import annotations
@@ -26,7 +27,12 @@ Floats = npt.NDArray[np.float64]
 COMMAND_DT: Final = 0.05
 """Period of commands [s]."""
 SERVO_DT: Final = 0.01
-"""Period at which the servo's target is interpolated and the task is judged [s]."""
+"""Period at which commands are interpolated and limited and the task is judged [s]."""
+MAX_VELOCITY: Final = np.array([1.5] * 7 + [0.2])
+MAX_ACCELERATION: Final = np.array([6.0] * 7 + [5.0])
+"""As in config/robots/sim_arm.yaml [rad/s], [m/s]; [rad/s^2], [m/s^2]."""
+RESERVE: Final = 0.8
+"""Share of the acceleration that is planned with when an error is made good."""
 
 
 class Runner:
@@ -79,7 +85,11 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a trial; times [s], acceleration [rad/s^2] of the commands."""
+    """What came of a trial.
+
+    time: until success, or the limit [s]; closest, rest: least and last distance to the target
+    [m]; limited: share of the time in which the limits held the arm back from the commands.
+    """
 
     trial: Trial
     text: str
@@ -90,7 +100,7 @@ class Outcome:
     time: float
     closest: float
     rest: float
-    acceleration: float
+    limited: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +116,29 @@ class _Chunk:
         high = min(low + 1, len(self.rows) - 1)
         target: Floats = self.rows[low] + (place - low) * (self.rows[high] - self.rows[low])
         return target
+
+
+class Follower:
+    """Follows commands (J,) as far as velocity and acceleration limits allow."""
+
+    def __init__(self, q: Floats) -> None:
+        self.q, self._v = q.copy(), np.zeros_like(q)
+        self.steps, self.limited = 0, 0
+
+    def step(self, target: Floats, speed: Floats, dt: float) -> Floats:
+        """Return the position after ``dt`` [s] towards ``target``, which moves with ``speed``."""
+        error = target - self.q - speed * dt
+        catch_up = np.minimum(
+            np.abs(error) / (3.0 * dt), np.sqrt(2.0 * RESERVE * MAX_ACCELERATION * np.abs(error))
+        )
+        wanted = speed + np.sign(error) * catch_up
+        allowed = np.clip(wanted, -MAX_VELOCITY, MAX_VELOCITY)
+        change = np.clip(allowed - self._v, -MAX_ACCELERATION * dt, MAX_ACCELERATION * dt)
+        self._v = self._v + change
+        self.steps += 1
+        self.limited += bool(np.abs(wanted - self._v)[:7].max() > 1e-2)
+        self.q = self.q + self._v * dt
+        return self.q
 
 
 def guidance_weights(horizon: int, delay: int) -> Floats:
@@ -138,21 +171,21 @@ class Loop:
         """Run to success and half a second more, or to the time limit."""
         scene, trial, task = self._scene, self._trial, ReachTask()
         command, _ = scene.joints()
-        commands, closest, done, now = [command], np.inf, None, 0.0
+        follower = Follower(command)
+        closest, done, now = np.inf, None, 0.0
         while now < trial.limit - 1e-9 and (done is None or now < done + 0.5):
             self._infer(now)
             following = self._command(now, command)
             named = self.target if now >= (trial.switch or 0.0) else self.other
+            speed = (following - command) / COMMAND_DT
             for k in range(round(COMMAND_DT / SERVO_DT)):
-                part = (k + 1) * SERVO_DT / COMMAND_DT
-                scene.step(command + part * (following - command), SERVO_DT)
+                due = command + (k + 1) * SERVO_DT * speed
+                scene.step(follower.step(due, speed, SERVO_DT), SERVO_DT)
                 status = task.update(now + (k + 1) * SERVO_DT, scene.tcp(), scene.cubes(), named)
             closest = min(closest, status.distances[self.target])
             if done is None and status.success and named == self.target:
                 done = now
             command, now = following, now + COMMAND_DT
-            commands.append(command)
-        moves = np.diff(np.array(commands)[:, :7], n=2, axis=0) / COMMAND_DT**2
         return Outcome(
             trial=trial,
             text=self.text,
@@ -163,7 +196,7 @@ class Loop:
             time=now if done is None else done,
             closest=closest,
             rest=status.distances[self.target],
-            acceleration=float(np.abs(moves[2:]).max(initial=0.0)),
+            limited=follower.limited / follower.steps,
         )
 
     def _infer(self, now: float) -> None:

@@ -51,7 +51,14 @@ class Limiter:
         self._b = [np.zeros(n) for _ in range(8)]
 
     def step(
-        self, q: Array, v: Array, ref_q: Array, ref_v: Array, scale: float, q_out: Array, v_out: Array
+        self,
+        q: Array,
+        v: Array,
+        ref_q: Array,
+        ref_v: Array,
+        scale: float,
+        q_out: Array,
+        v_out: Array,
     ) -> float:
         """Write the state after one step to ``q_out``, ``v_out``; (q, v) is the state before.
 
@@ -115,8 +122,10 @@ class Limiter:
         """Return the velocities that one step can reach; the deceleration ends at a standstill."""
         return (
             self._slowest(v, self._b[4], self._b[6]),
-            np.negative(self._slowest(np.negative(v, out=self._b[7]), self._b[5], self._b[6]),
-                        out=self._b[5]),
+            np.negative(
+                self._slowest(np.negative(v, out=self._b[7]), self._b[5], self._b[6]),
+                out=self._b[5],
+            ),
         )
 
     def _slowest(self, v: Array, out: Array, spare: Array) -> Array:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from vla_common.core.errors import ConfigError
 from vla_common.core.robot import Robot
 
@@ -122,6 +123,10 @@ def check(limits: Limits, where: str) -> None:
     inside = (limits.q_min <= limits.soft_min) & (limits.soft_max <= limits.q_max)
     bad = ~(inside & (limits.soft_min < limits.soft_max))
     _refuse(
-        where, limits, "soft_lower_limit", limits.soft_min, bad,
+        where,
+        limits,
+        "soft_lower_limit",
+        limits.soft_min,
+        bad,
         "soft limits within the position limits, the lower below the upper",
     )

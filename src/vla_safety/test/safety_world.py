@@ -1,0 +1,121 @@
+"""What the tests of the gate share: robots out of arrays, raw chunks, a gate with a clock."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vla_common.core.robot import Robot, from_parameters
+from vla_common.core.trace import Trace
+from vla_safety.core.gate import Gate
+from vla_safety.core.values import Output, RawChunk, SafeAction
+
+MS = 1_000_000
+ROS = 1_700_000_000_000_000_000
+
+
+def make_robot(
+    joints: int = 3,
+    q_min: float | list[float] = -2.0,
+    q_max: float | list[float] = 2.0,
+    v_max: float | list[float] = 1.5,
+    a_max: float | list[float] = 6.0,
+    grippers: tuple[int, ...] = (),
+    extra: dict | None = None,
+    **safety,
+) -> Robot:
+    """Return a robot of joints j0, j1, ...; ``extra`` adds keys to each joint's limits."""
+
+    def each(value):
+        return list(value) if isinstance(value, (list, tuple, np.ndarray)) else [value] * joints
+
+    names = [f"j{i}" for i in range(joints)]
+    limits = {
+        name: {
+            "has_position_limits": True,
+            "min_position": float(low),
+            "max_position": float(high),
+            "has_velocity_limits": True,
+            "max_velocity": float(v),
+            "has_acceleration_limits": True,
+            "max_acceleration": float(a),
+            **(extra or {}),
+        }
+        for name, low, high, v, a in zip(names, each(q_min), each(q_max), each(v_max), each(a_max))
+    }
+    identity = {"name": "test", "joints": names, "grippers": [names[i] for i in grippers]}
+    values = {
+        "robot": identity,
+        "joint_limits": limits,
+        "cameras": {"names": ["c"], "c": {"topic": "/c", "width": 96, "height": 96}},
+        "model": {"bundle": "none"},
+        "safety": {"soft_start_ms": 0.0, **safety},
+    }
+    return from_parameters(values, "test")
+
+
+class World:
+    """A gate, its clock, an arm that is where it is commanded, and what came out."""
+
+    def __init__(self, robot: Robot, q: np.ndarray | None = None) -> None:
+        self.robot = robot
+        self.gate = Gate(robot)
+        self.now = 10_000_000_000
+        self.q = np.zeros(len(robot.joints)) if q is None else np.array(q, dtype=float)
+        self.epoch, self.seq = 1, 0
+        self.actions: list[SafeAction] = []
+        self.joints_talk = True
+        self.last = Output()
+        self.leases = 0
+        self.gate.activate(self.now)
+
+    def take(self, output: Output) -> Output:
+        if output.action is not None:
+            self.actions.append(output.action)
+        self.leases += output.lease is not None
+        self.last = output
+        return output
+
+    def joint_state(self) -> None:
+        if self.gate.motion.path is not None:
+            self.q = self.gate.motion.command(self.now)[0]
+        self.gate.on_joint_state(
+            list(self.robot.joints), self.q.tolist(), [0.0] * len(self.q), self.now
+        )
+
+    def tick(self, ms: float = 20.0) -> Output:
+        self.now += round(ms * MS)
+        if self.joints_talk:
+            self.joint_state()
+        return self.take(self.gate.tick(self.now, self.now + ROS))
+
+    def run(self, ms: float) -> None:
+        for _ in range(round(ms / 20)):
+            self.tick()
+
+    def enabled(self) -> World:
+        self.tick()
+        ok, message = self.gate.enable(self.now)
+        assert ok, message
+        return self
+
+    def raw(self, rows, **changes) -> RawChunk:
+        """Return a good chunk, sent now; the next seq unless told otherwise."""
+        self.seq += 1
+        rows = np.array(rows, dtype=float, ndmin=2)
+        fields = {
+            "epoch": max(self.epoch, self.gate.checks.min_epoch),
+            "seq": self.seq,
+            "joint_names": list(self.robot.joints),
+            "step_dt": 0.05,
+            "horizon": len(rows),
+            "start_ns": self.now + 50 * MS,
+            "positions": rows.ravel(),
+            "capture_ns": self.now - 60 * MS,
+            "stamp_ns": self.now - 60 * MS + ROS,
+            "confidence": 1.0,
+            "trace": Trace(),
+        }
+        return RawChunk(**{**fields, **changes})
+
+    def chunk(self, rows, **changes) -> Output:
+        return self.take(self.gate.on_chunk(self.raw(rows, **changes), self.now))

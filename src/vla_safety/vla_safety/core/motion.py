@@ -1,0 +1,115 @@
+"""The motion that was promised downstream: the path now, and how it changes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vla_common.core.robot import Safety
+from vla_safety.core.limits import Array, Limits
+from vla_safety.core.path import Path, rest
+from vla_safety.core.planner import Planner
+from vla_safety.core.reference import Reference, through
+from vla_safety.core.values import Plan
+
+LEAD_NS = 2_000_000
+"""A new path begins at least this long after it is made, so that it can be sent in time."""
+TURN = 2.0 * np.pi
+
+
+class Motion:
+    """Continues every new path from the last command, never from a measurement.
+
+    Only :meth:`anchor` jumps to a pose; all else starts at a grid point of the path before.
+    """
+
+    def __init__(self, limits: Limits, safety: Safety, where: str) -> None:
+        self.planner = Planner(limits, safety, where)
+        self._limits = limits
+        self._jump = safety.jump_factor * limits.v_max
+        self._jump[limits.gripper] = np.inf
+        self.path: Path | None = None
+        self._before: Path | None = None
+        self._reference: Reference | None = None
+        self._epoch = -1
+        self.scale = 1.0
+        self.clamped = np.zeros(limits.joints, dtype=np.bool_)
+
+    def anchor(self, q: Array, now_ns: int) -> None:
+        """Stand at ``q`` (joints,), clipped into the limits, from now on."""
+        inside = np.clip(q, self._limits.q_min, self._limits.q_max)
+        self.path = rest(inside, now_ns + LEAD_NS, self.planner.step_ns)
+        self._before = None
+        self._reference = None
+
+    def command(self, now_ns: int) -> tuple[Array, Array]:
+        """Return the state (q, v) commanded at a time. Raises ValueError before an anchor."""
+        if self.path is None:
+            raise ValueError("there is no path yet")
+        if now_ns < self.path.start_ns and self._before is not None:
+            return self._before.at(now_ns)
+        return self.path.at(now_ns)
+
+    def at_rest(self, now_ns: int) -> bool:
+        """Return whether nothing is commanded to move any more."""
+        path = self.path
+        if path is None or now_ns >= path.end_ns:
+            return True
+        return self._before is None and len(path.q) == 1
+
+    def rest_of_path(self, now_ns: int) -> Path:
+        """Return what is left of the path, from the next grid time on."""
+        if self.path is None:
+            raise ValueError("there is no path yet")
+        return self.path.after(self.path.grid(now_ns + LEAD_NS))
+
+    def stop(self, now_ns: int) -> None:
+        """Stop as fast as the limits allow."""
+        self._reference = None
+        if self.path is None or self.at_rest(now_ns):
+            return
+        switch_ns = self.path.grid(now_ns + LEAD_NS)
+        q, v = self.path.row(switch_ns)
+        self._take(self.planner.stop(q, v, switch_ns))
+
+    def reference(self, plan: Plan, now_ns: int) -> tuple[Reference, bool]:
+        """Return the curve through a plan, and whether it begins near enough to the command."""
+        if self.path is None:
+            raise ValueError("there is no path yet")
+        switch_ns = self.path.grid(now_ns + LEAD_NS)
+        q = self.path.row(switch_ns)[0]
+        rows = self._inside(plan.positions, q)
+        old = self._reference
+        front = q
+        if old is not None and self._epoch == plan.epoch and old.covers(plan.sent_ns):
+            front = old.position(plan.sent_ns)
+        curve = through(np.vstack((front, rows)), plan.sent_ns, plan.step_ns)
+        first = curve.position(max(plan.start_ns, switch_ns))
+        near = bool((np.abs(first - q) <= self._jump * (plan.step_ns * 1e-9)).all())
+        return curve, near
+
+    def _inside(self, rows: Array, q: Array) -> Array:
+        """Return the rows with whole turns taken off continuous joints, clipped to the limits."""
+        limits = self._limits
+        self.clamped = ((rows < limits.q_min) | (rows > limits.q_max)).any(axis=0)
+        rows = np.clip(rows, limits.q_min, limits.q_max)
+        turning = limits.continuous
+        if turning.any():
+            part = np.unwrap(np.vstack((q[turning], rows[:, turning])), axis=0)
+            rows[:, turning] = part[1:]
+        return rows
+
+    def follow(self, plan: Plan, curve: Reference, now_ns: int, scale: float) -> None:
+        """Follow a curve from the next grid time on; ``scale`` multiplies velocity limits."""
+        if self.path is None:
+            raise ValueError("there is no path yet")
+        switch_ns = self.path.grid(now_ns + LEAD_NS)
+        q, v = self.path.row(switch_ns)
+        path, self.scale = self.planner.follow(q, v, switch_ns, curve, scale)
+        self._reference = curve
+        self._epoch = plan.epoch
+        self._take(path)
+
+    def _take(self, path: Path) -> None:
+        if self.path is None or self.path.start_ns < path.start_ns:
+            self._before = self.path
+        self.path = path

@@ -1,0 +1,152 @@
+"""What the gate watches besides plans: joint states and emergency stops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from vla_common.core.robot import Safety
+from vla_safety.core.limits import Array, Limits
+
+OUTSIDE = np.deg2rad(0.5)
+"""Measured further outside the position limits than this is a fault [rad]."""
+OUTSIDE_SHARE = 0.05
+"""... and no more than this share of the range, for joints with a short one."""
+STILL = 0.02
+"""A joint slower than this share of its velocity limit stands still."""
+MAX_SOURCES = 8
+
+
+def _vector(values: Any, size: int) -> Array | None:
+    try:
+        result = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    good = result.shape == (size,) and bool(np.isfinite(result).all())
+    return result if good else None
+
+
+class JointWatch:
+    """The measured pose, put together from messages that may each carry some of the joints."""
+
+    def __init__(self, limits: Limits, safety: Safety) -> None:
+        n = limits.joints
+        self._limits = limits
+        self._stale_ns = round(safety.joint_state_ms * 1e6)
+        self._tolerance = safety.tracking_tolerance
+        self._outside = np.minimum(OUTSIDE, OUTSIDE_SHARE * (limits.q_max - limits.q_min))
+        self._column = {name: i for i, name in enumerate(limits.names)}
+        self._seen_ns = np.full(n, -1, dtype=np.int64)
+        self._names: tuple[Any, ...] = ()
+        self._pairs: tuple[list[int], list[int]] = ([], [])
+        self.q = np.zeros(n)
+        self.v = np.zeros(n)
+        self.fresh = False  # new since the last call of disagrees()
+        self.off_ticks = 0
+
+    def update(self, names: Any, positions: Any, velocities: Any, now_ns: int) -> bool:
+        """Take a joint state; return whether it was usable. Joints of others are ignored."""
+        if isinstance(names, str) or not isinstance(names, Sequence):
+            return False
+        q = _vector(positions, len(names))
+        if q is None:
+            return False
+        v = _vector(velocities, len(names))
+        from_, to = self._map(tuple(names))
+        if not to:
+            return True
+        if v is None:
+            elapsed = (now_ns - self._seen_ns[to]) * 1e-9
+            usable = (self._seen_ns[to] >= 0) & (elapsed > 1e-4)
+            speed = (q[from_] - self.q[to]) / np.maximum(elapsed, 1e-4)
+            self.v[to] = np.where(usable, speed, self.v[to])
+        else:
+            self.v[to] = v[from_]
+        self.q[to] = q[from_]
+        self._seen_ns[to] = now_ns
+        self.fresh = True
+        return True
+
+    def _map(self, names: tuple[Any, ...]) -> tuple[list[int], list[int]]:
+        if names != self._names:
+            pairs = [
+                (i, self._column[name])
+                for i, name in enumerate(names)
+                if isinstance(name, str) and name in self._column
+            ]
+            self._pairs = ([a for a, _ in pairs], [b for _, b in pairs])
+            self._names = names
+        return self._pairs
+
+    @property
+    def known(self) -> bool:
+        """Whether every joint was measured at least once."""
+        return bool(self._seen_ns.min() >= 0)
+
+    def age_ns(self, now_ns: int) -> int:
+        """Return the age of the oldest joint; meaningful once :attr:`known`."""
+        return now_ns - int(self._seen_ns.min())
+
+    def stale(self, now_ns: int) -> bool:
+        """Return whether a joint was not measured lately."""
+        return not self.known or self.age_ns(now_ns) > self._stale_ns
+
+    def outside(self) -> bool:
+        """Return whether a joint is measured outside its position limits."""
+        low, high = self._limits.q_min - self._outside, self._limits.q_max + self._outside
+        return bool(((self.q < low) | (self.q > high)).any())
+
+    def still(self) -> bool:
+        """Return whether no joint moves."""
+        return bool((np.abs(self.v) <= STILL * self._limits.v_max).all())
+
+    def error(self, q: Array) -> Array:
+        """Return the distance (joints,) of the measured pose from ``q``."""
+        difference = self.q - q
+        turn = 2.0 * np.pi
+        wrapped = difference - turn * np.round(difference / turn)
+        return np.abs(np.where(self._limits.continuous, wrapped, difference))
+
+    def disagrees(self, q: Array) -> int:
+        """Return for how many measurements in a row the arm is not where ``q`` commands it."""
+        if not self.fresh:
+            return self.off_ticks
+        self.fresh = False
+        off = bool((self.error(q) > self._tolerance).any())
+        self.off_ticks = self.off_ticks + 1 if off else 0
+        return self.off_ticks
+
+
+class EstopWatch:
+    """Emergency stop sources: each one that was heard once must keep talking."""
+
+    def __init__(self, safety: Safety) -> None:
+        self._timeout_ns = round(safety.estop_timeout_ms * 1e6)
+        self._sources: dict[str, tuple[bool, int]] = {}
+        self.trips = 0
+
+    def update(self, source: Any, pressed: Any, now_ns: int) -> None:
+        """Take a heartbeat. Anything but a plain False counts as pressed."""
+        name = str(source)[:64]
+        if name not in self._sources and len(self._sources) >= MAX_SOURCES:
+            name = "(others)"
+        self._sources[name] = (pressed is not False, now_ns)
+
+    @property
+    def seen(self) -> bool:
+        """Whether there is a source at all."""
+        return bool(self._sources)
+
+    def pressed(self) -> list[str]:
+        """Return the sources that are pressed."""
+        return [name for name, (pressed, _) in self._sources.items() if pressed]
+
+    def silent(self, now_ns: int) -> list[str]:
+        """Return the sources whose heartbeat is lost."""
+        return [n for n, (_, seen) in self._sources.items() if now_ns - seen > self._timeout_ns]
+
+    def age_ns(self, now_ns: int) -> int:
+        """Return the age of the oldest heartbeat, 0 without a source."""
+        return max((now_ns - seen for _, seen in self._sources.values()), default=0)
