@@ -102,3 +102,36 @@ def test_before_and_after_the_track_the_arm_stands():
         assert not point.velocity.any()
     np.testing.assert_array_equal(sample(track, NOW - 1).position, np.zeros(3))
     np.testing.assert_array_equal(sample(track, track.end_ns).position, track.positions[-1])
+
+
+@given(st.floats(0.0, 1.0), st.integers(5 * MS, 300 * MS))
+def test_a_path_that_goes_on_from_the_last_command_loses_no_row(speed, after_ns):
+    whole = path(NOW, speed=speed)
+    first = join(None, whole, NOW)
+    now = NOW + after_ns
+    limits = np.full(3, A_MAX)
+    strict, loose = join(first, whole, now, limits), join(first, whole, now)
+    np.testing.assert_array_equal(strict.times_ns, loose.times_ns)
+
+
+def test_a_hold_elsewhere_is_reached_within_the_acceleration_limits():
+    first = join(None, path(NOW), NOW)
+    now = first.end_ns
+    there = first.positions[-1] + 0.02
+    hold = path(now, horizon=1, tail_start=0, positions=there, velocities=np.zeros(3), lead_ns=-MS)
+    track = join(first, hold, now, np.full(3, A_MAX))
+    assert len(track.times_ns) == 2 and track.end_ns - now == 130 * MS  # sqrt(6 * 0.02 / 8) s
+    np.testing.assert_allclose(track.state_at(track.end_ns)[0], there)
+
+
+@given(st.floats(0.1, 1.0), st.integers(1, 60 * MS), st.floats(-0.01, 0.01))
+def test_a_late_path_is_joined_within_the_acceleration_limits_or_not_at_all(speed, late_ns, gap):
+    first = join(None, path(NOW, speed=speed), NOW)
+    now = NOW + 50 * MS + late_ns
+    start = 0.05 * speed + gap
+    track = join(first, path(now, start_q=start, speed=speed), now, np.full(3, A_MAX))
+    if track is None:
+        return
+    t = np.arange(now, track.end_ns, MS)
+    v = np.array([track.state_at(x)[1] for x in t])
+    assert (np.abs(np.diff(v, axis=0)) / 1e-3 <= 1.03 * A_MAX + 1e-3).all()

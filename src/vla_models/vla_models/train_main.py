@@ -29,7 +29,6 @@ from vla_models.core.train import Losses, Trainer
 
 INTERRUPTED = 130
 VALIDATE_EVERY = 250
-SAVE_EVERY = 250
 REPORT_EVERY = 25
 
 
@@ -96,12 +95,20 @@ def demonstrate(console: Console, folder: Path, recipe: Recipe, workers: int) ->
 
 
 class Stop:
-    """Set by Ctrl-C or SIGTERM; training looks at it after each step."""
+    """Set by Ctrl-C or SIGTERM while entered; training looks at it after each step."""
 
     def __init__(self) -> None:
         self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Stop:
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._ask)
+            self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _ask(self, *_: object) -> None:
         self.asked = True
@@ -109,10 +116,10 @@ class Stop:
 
 def train(console: Console, trainer: Trainer, checkpoint: Path) -> bool:
     """Train to the recipe's end; return False when stopped before. The checkpoint is written."""
-    stop, recipe = Stop(), trainer.recipe
-    with bars(console, "steps") as progress:
+    recipe, mean = trainer.recipe, None
+    with Stop() as stop, bars(console, "steps") as progress:
         task = progress.add_task("Training", total=recipe.steps, completed=trainer.step, note="")
-        mean, since, started = None, time.monotonic(), trainer.step
+        since, started = time.monotonic(), trainer.step
         while trainer.step < recipe.steps and not stop.asked:
             mean = _blend(mean, trainer.advance())
             progress.update(task, completed=trainer.step)
@@ -124,7 +131,6 @@ def train(console: Console, trainer: Trainer, checkpoint: Path) -> bool:
                     console.print(f"step {trainer.step}/{recipe.steps}  {note}")
             if trainer.step % VALIDATE_EVERY == 0:
                 _show(console, trainer)
-            if trainer.step % SAVE_EVERY == 0:
                 trainer.save(checkpoint)
     trainer.save(checkpoint)
     return trainer.step >= recipe.steps

@@ -125,8 +125,20 @@ class SimArm(VlaNode):
             gl.shutdown()
 
     # --- loops --------------------------------------------------------------------------------
+    def _ros_minus_mono_ns(self) -> int:
+        """Read both clocks together: a reading that was interrupted in between is repeated."""
+        for _ in range(5):
+            before_ns, ros_ns, after_ns = (
+                time.monotonic_ns(),
+                self.now_ros_ns(),
+                time.monotonic_ns(),
+            )
+            if after_ns - before_ns < 300_000:
+                break
+        return ros_ns - (before_ns + after_ns) // 2
+
     def _stamp(self, mono_ns: int) -> Any:
-        return ns_to_stamp(self.now_ros_ns() - time.monotonic_ns() + mono_ns)
+        return ns_to_stamp(mono_ns + self._ros_minus_mono_ns())
 
     def _control(self, now_ns: int, deadline_ns: int) -> None:
         cycle = self.world.cycle(deadline_ns or now_ns)
@@ -161,7 +173,7 @@ class SimArm(VlaNode):
     # --- callbacks ----------------------------------------------------------------------------
     def _on_trajectory(self, message: JointTrajectory) -> None:
         now_ns = time.monotonic_ns()
-        trajectory = trajectory_from_msg(message, self.now_ros_ns() - now_ns)
+        trajectory = trajectory_from_msg(message, self._ros_minus_mono_ns())
         reason = self.world.controller.command(trajectory, now_ns)
         self.rates.command(now_ns, reason)
         if reason:

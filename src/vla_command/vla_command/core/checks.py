@@ -31,6 +31,7 @@ class Refusal(str, Enum):
     NO_STOP = "does not end at rest"
     LIMITS = "outside the joint limits"
     JUMP = "jumps away from the last command"
+    UNREACHABLE = "not reached from the last command within the acceleration limits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Bounds:
     q_min: np.ndarray
     q_max: np.ndarray
     v_max: np.ndarray
+    a_max: np.ndarray
     horizon_ns: int  # of a path, and how far from now it may start
     jump: np.ndarray  # between the last command and a new path
 
@@ -54,6 +56,7 @@ class Bounds:
             q_min=np.where(limited, robot.bound("min_position"), -np.inf) - MEASURE_MARGIN,
             q_max=np.where(limited, robot.bound("max_position"), np.inf) + MEASURE_MARGIN,
             v_max=v_max * SPEED_MARGIN,
+            a_max=robot.bound("max_acceleration"),
             horizon_ns=round(robot.safety.max_horizon_ms * 1e6),
             jump=robot.safety.jump_factor * v_max / robot.control.rate,
         )

@@ -53,19 +53,24 @@ class Commander:
             self.refused[refusal] += 1
             return None
         base = None if self._fresh else self.track
+        track = join(base, path, now_ns, self._bounds.a_max)
+        if track is None:
+            self.refused[Refusal.UNREACHABLE] += 1
+            return None
         self._fresh = False
         self._seq = path.seq
         self.accepted += 1
-        self.track = join(base, path, now_ns)
-        return sample(self.track, now_ns) if self._streamed else rows_to_come(self.track, now_ns)
+        self.track = track
+        return sample(track, now_ns) if self._streamed else rows_to_come(track, now_ns)
 
     def _check_joint(self, path: SafePath, now_ns: int) -> Refusal | None:
         """Compare the path with the last command where it takes over."""
         if self._fresh or self.track is None:
             return None
         at_ns = max(path.start_ns, now_ns)
-        q, _ = join(None, path, now_ns).state_at(at_ns)
-        return check_jump(q, self.track.state_at(at_ns)[0], self._bounds)
+        alone = join(None, path, now_ns)
+        assert alone is not None
+        return check_jump(alone.state_at(at_ns)[0], self.track.state_at(at_ns)[0], self._bounds)
 
     def tick(self, now_ns: int) -> Trajectory | Sample | None:
         """Watch the lease; return what is to be sent now, None when nothing is."""

@@ -12,6 +12,8 @@ import numpy as np
 
 from vla_command.core.path import SafePath
 
+STEPS_TO_END = 50  # at most, for a path that is already over
+
 
 def hermite(
     q0: np.ndarray, v0: np.ndarray, q1: np.ndarray, v1: np.ndarray, span: float, t: float
@@ -66,11 +68,45 @@ class Track:
         return Track(self.times_ns[i:], self.positions[i:], self.velocities[i:])
 
 
-def join(current: Track | None, path: SafePath, now_ns: int) -> Track:
+def bridge_acceleration(
+    q: np.ndarray, v: np.ndarray, to_q: np.ndarray, to_v: np.ndarray, spans: np.ndarray
+) -> np.ndarray:
+    """Return the largest |acceleration| (rows, joints) of the cubics from one state to each row.
+
+    A cubic's acceleration is linear in time, so it is largest at one of its ends. ``spans``
+    (rows,) [s] are > 0.
+    """
+    t = spans[:, None]
+    mean = (to_q - q) / t
+    start = np.abs(6.0 * mean - 4.0 * v - 2.0 * to_v) / t
+    end = np.abs(-6.0 * mean + 2.0 * v + 4.0 * to_v) / t
+    return np.maximum(start, end)
+
+
+def first_reachable(
+    q: np.ndarray, v: np.ndarray, rest: Track, now_ns: int, a_max: np.ndarray
+) -> int | None:
+    """Return the first knot of ``rest`` reached from (q, v) within ``a_max``; None: there is none.
+
+    That is knot 0 when the path goes on from the last command, as the gate makes it. It is a
+    later one when the path comes late, or one before it was lost.
+    """
+    spans = (rest.times_ns - now_ns) * 1e-9
+    needed = bridge_acceleration(q, v, rest.positions, rest.velocities, spans)
+    # rounding of positions counts for more the shorter the way
+    slack = 1e-9 * 12.0 / (spans[:, None] ** 2)
+    fits = (needed <= 1.02 * a_max + slack).all(axis=1)
+    return int(np.argmax(fits)) if fits.any() else None
+
+
+def join(
+    current: Track | None, path: SafePath, now_ns: int, a_max: np.ndarray | None = None
+) -> Track | None:
     """Return the track that leaves ``current`` now and follows the rows of ``path`` not yet due.
 
-    Relative to the last command, never to the measurement. A path that is already over becomes
-    one step to its last row, where the arm is to stand.
+    Relative to the last command, never to the measurement. With ``a_max`` (joints,) rows that
+    cannot be reached within it are passed over; None when that leaves none. A path that is
+    already over becomes the shortest way to its last row, where the arm is to stand.
     """
     times, positions, velocities = path.rows()
     i = int(np.searchsorted(times, now_ns, side="right"))
@@ -81,11 +117,20 @@ def join(current: Track | None, path: SafePath, now_ns: int) -> Track:
         first = max(i - 1, 0)
         q, v, first_ns = positions[first], velocities[first], int(times[first])
         i = max(i, 1)
-    if i == len(times):
-        times = np.array([max(first_ns, now_ns) + path.step_ns], dtype=np.int64)
-        positions, velocities, i = positions[-1:], velocities[-1:], 0
+    rest = Track(times[i:], positions[i:], velocities[i:])
+    over = i == len(times)
+    if over:  # it may take some steps to stand where the path ended
+        ends = max(first_ns, now_ns) + np.arange(1, STEPS_TO_END, dtype=np.int64) * path.step_ns
+        rest = Track(ends, positions[[-1] * len(ends)], velocities[[-1] * len(ends)])
+    if current is not None and a_max is not None:
+        k = first_reachable(q, v, rest, now_ns, a_max)
+        if k is None:
+            return None
+        rest = Track(rest.times_ns[k:], rest.positions[k:], rest.velocities[k:])
+    if over:
+        rest = Track(rest.times_ns[:1], rest.positions[:1], rest.velocities[:1])
     return Track(
-        np.concatenate(([first_ns], times[i:])),
-        np.vstack((q, positions[i:])),
-        np.vstack((v, velocities[i:])),
+        np.concatenate(([first_ns], rest.times_ns)),
+        np.vstack((q, rest.positions)),
+        np.vstack((v, rest.velocities)),
     )

@@ -18,6 +18,8 @@ MAX_STEP = 1.0
 """Longest time between rows that is taken for a plan [s]."""
 MAX_EPOCH = 0xFFFF_FFFF - 1
 INT64 = 1 << 63
+MAX_STAMP = (1 << 31) * 1_000_000_000
+"""First ROS time that a stamp's 32-bit seconds cannot hold [ns]."""
 
 
 class Refused(Exception):
@@ -139,6 +141,8 @@ class InputCheck:
 
     def _check_age(self, plan: Plan, now_ns: int, ros_offset_ns: int | None) -> None:
         latest = now_ns + self._future_ns
+        if not 0 <= plan.stamp_ns < MAX_STAMP:
+            raise Refused(Reason.FUTURE)
         if plan.sent_ns > latest or plan.capture_ns > latest:
             raise Refused(Reason.FUTURE)
         if ros_offset_ns is not None and plan.stamp_ns - ros_offset_ns > latest:

@@ -51,8 +51,7 @@ class Gate:
         self.clock = ClockOffset()
         self.last_error: BaseException | None = None
         self.seq = 0
-        self.plans = 0  # followed after the soft start ...
-        self.scaled = 0  # ... and held back by a limit
+        self.plans = 0  # followed after the soft start
         self.refused_running = 0
         self.clamps: dict[str, int] = dict.fromkeys(self.limits.names, 0)
         self._running: dict[str, int] = {"shape": 0, "finite": 0, "low": 0, "sure": 0}
@@ -64,7 +63,7 @@ class Gate:
         self._hold_ns = 0
         self._report_ns = 0
         self._reported: Report | None = None
-        self._last_plan: Plan | None = None
+        self.last_plan: Plan | None = None
         self._pending: SafeAction | None = None
         self._no_chunk_ns = round(safety.no_chunk_ms * 1e6)
         self._recover_ns = round(safety.recover_ms * 1e6)
@@ -229,7 +228,7 @@ class Gate:
         self.checks.accept(plan)
         self._running["shape"] = self._running["finite"] = self.refused_running = 0
         self._plan_ns = now_ns
-        self._last_plan = plan
+        self.last_plan = plan
         self._weigh(plan, now_ns)
         if self.state not in MOVING or curve is None:
             return
@@ -278,7 +277,8 @@ class Gate:
             self.clamps[self.limits.names[index]] += 1
         if now_ns - self._enabled_ns >= self._soft_ns:
             self.plans += 1
-            self.scaled += bool(held.any())
+            if held.any():
+                self.counts.add(Reason.HELD_BACK, now_ns)
 
     # --- watching -----------------------------------------------------------------------------
     def _watch_clock(self, now_ns: int, ros_ns: int | None) -> None:
@@ -367,7 +367,7 @@ class Gate:
     def _action(self, path: Path, plan: Plan | None, now_ns: int) -> SafeAction:
         self.seq += 1
         self._hold_ns = now_ns
-        shown = plan or self._last_plan
+        shown = plan or self.last_plan
         return SafeAction(
             epoch=shown.epoch if shown else 0,
             seq=self.seq,
@@ -395,7 +395,7 @@ class Gate:
     def _output(self, now_ns: int, lease: bool = False) -> Output:
         action, self._pending = self._pending, None
         given = None
-        if lease and self.motion.path is not None:
+        if lease:
             given = Lease(self.seq, now_ns + self._lease_ns, self.state)
         return Output(action, given, self._report(now_ns))
 
@@ -427,6 +427,10 @@ class Gate:
             return None
         self._reported, self._report_ns = report, now_ns
         return report
+
+    def held_back(self) -> float:
+        """Return the share 0..1 of plans, after the soft start, that a limit held back."""
+        return self.counts.total[Reason.HELD_BACK] / self.plans if self.plans else 0.0
 
     def refusals(self, now_ns: int) -> int:
         """Return how many chunks were refused in the last 60 s."""

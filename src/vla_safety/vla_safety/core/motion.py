@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vla_common.core.robot import Safety
-from vla_safety.core.limits import Array, Limits
+from vla_safety.core.limits import Array, Limits, Mask
 from vla_safety.core.path import Path, rest
 from vla_safety.core.planner import Planner
 from vla_safety.core.reference import Reference, through
@@ -32,7 +32,7 @@ class Motion:
         self._reference: Reference | None = None
         self._epoch = -1
         self.scale = 1.0
-        self.clamped = np.zeros(limits.joints, dtype=np.bool_)
+        self.clamped: Mask = np.zeros(limits.joints, dtype=np.bool_)
 
     def anchor(self, q: Array, now_ns: int) -> None:
         """Stand at ``q`` (joints,), clipped into the limits, from now on."""
@@ -90,7 +90,7 @@ class Motion:
     def _inside(self, rows: Array, q: Array) -> Array:
         """Return the rows with whole turns taken off continuous joints, clipped to the limits."""
         limits = self._limits
-        self.clamped = ((rows < limits.q_min) | (rows > limits.q_max)).any(axis=0)
+        self.clamped = np.asarray(((rows < limits.q_min) | (rows > limits.q_max)).any(axis=0))
         rows = np.clip(rows, limits.q_min, limits.q_max)
         turning = limits.continuous
         if turning.any():

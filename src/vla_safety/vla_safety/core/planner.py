@@ -13,7 +13,7 @@ from vla_safety.core.reference import Reference
 
 
 class Planner:
-    """Makes paths on one grid. Not thread safe: the buffers are reused, the results are not."""
+    """Makes paths on one grid."""
 
     def __init__(self, limits: Limits, safety: Safety, where: str = "robot file") -> None:
         self.step_ns = round(safety.step_ms * 1e6)
@@ -30,8 +30,6 @@ class Planner:
         self.hard = limits
         self.limits = limits.for_grid(self.dt, stop_time)
         self.limiter = Limiter(self.limits, self.dt, safety.follow_ms * 1e-3)
-        self._q = np.zeros((self.ahead + 1, limits.joints))
-        self._v = np.zeros((self.ahead + 1, limits.joints))
         self.held = np.zeros(limits.joints, dtype=np.bool_)
         """Joints that a limit held back in the last :meth:`follow`, (joints,)."""
 
@@ -43,18 +41,20 @@ class Planner:
         ``scale`` 0..1 multiplies velocity limits. Also returned: the smallest factor by which a
         change of velocity was scaled.
         """
-        rows_q, rows_v = self._q, self._v
-        rows_q[0], rows_v[0] = q, v
-        ref_q, ref_v = reference.sample(switch_ns, self.step_ns, self.ahead + 1)
-        factor = 1.0
-        self.held[:] = False
+        sample_q, sample_v = reference.sample(switch_ns, self.step_ns, self.ahead + 1)
+        ref_q, ref_v = sample_q.tolist(), sample_v.tolist()
+        rows_q, rows_v = [q.tolist()], [v.tolist()]
+        limiter, factor = self.limiter, 1.0
+        limiter.held = [False] * len(q)
         for i in range(self.ahead):
-            step = self.limiter.step(
-                rows_q[i], rows_v[i], ref_q[i], ref_v[i + 1], scale, rows_q[i + 1], rows_v[i + 1]
+            q_next, v_next, scaled = limiter.step(
+                rows_q[i], rows_v[i], ref_q[i], ref_v[i + 1], scale
             )
-            factor = min(factor, step)
-            np.logical_or(self.held, self.limiter.clamped, out=self.held)
-        return self._with_tail(rows_q, rows_v, switch_ns), factor
+            rows_q.append(q_next)
+            rows_v.append(v_next)
+            factor = min(factor, scaled)
+        self.held = np.array(limiter.held)
+        return self._with_tail(np.array(rows_q), np.array(rows_v), switch_ns), factor
 
     def stop(self, q: Array, v: Array, switch_ns: int) -> Path:
         """Return the path that stops from the safe state (q, v) at once."""

@@ -32,6 +32,7 @@ class Reason(Enum):
     OLD_EPOCH = "old_epoch"
     JUMP = "jump"
     CLAMPED = "clamped"
+    HELD_BACK = "held_back"
     LOW_CONFIDENCE = "low_confidence"
     NO_CHUNK = "no_chunk"
     CLOCK_JUMP = "clock_jump"

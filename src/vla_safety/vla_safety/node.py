@@ -1,0 +1,266 @@
+"""safety_gate: the node between the plan and the arm."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
+from vla_msgs.msg import ActionChunk, EmergencyStop, GateLease, SafeAction, SafetyState
+
+from vla_common import qos
+from vla_common.convert import doubles, ns_to_stamp, stamp_to_ns, trace_from_msg, trace_to_msg
+from vla_common.core.deadline import DeadlineLoop
+from vla_common.core.stats import Window
+from vla_common.node import VlaNode, run
+from vla_safety.core.gate import Gate
+from vla_safety.core.values import Lease, Output, RawChunk, Report
+from vla_safety.core.values import SafeAction as SafeActionValue
+from vla_safety.report import GateReport
+
+PERIOD_NS = 20_000_000  # 50 Hz: the lease and the watching of the sources
+CLOCK_PAIR_NS = 2_000_000  # two clock readings further apart than this are not compared
+AUTO_ENABLE_NS = 500_000_000  # somebody must listen for this long before auto_enable
+
+
+def raw_chunk(message: ActionChunk) -> RawChunk:
+    """Return the fields of a message, unchecked."""
+    return RawChunk(
+        epoch=message.epoch,
+        seq=message.seq,
+        joint_names=message.joint_names,
+        step_dt=message.step_dt,
+        horizon=message.horizon,
+        start_ns=message.start_ns,
+        positions=message.positions,
+        capture_ns=message.trace.capture_ns,
+        stamp_ns=stamp_to_ns(message.header.stamp),
+        confidence=message.confidence,
+        trace=trace_from_msg(message.trace),
+    )
+
+
+class SafetyGate(VlaNode):
+    """Lets plans through to the arm within limits, or holds it.
+
+    Callbacks only store; the loop, woken by every plan and e-stop, does everything else. Services
+    act at once, under the same lock.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("safety_gate", **kwargs)
+        self.gate: Gate | None = None
+        self.loop: DeadlineLoop | None = None
+        self.check_ms = Window(2048)
+        self._lock = threading.Lock()
+        self._inbox: deque[tuple[int, Callable[..., Output], tuple[Any, ...]]] = deque(maxlen=64)
+        self._entities: list[tuple[Any, Any]] = []
+        self._listened_ns = 0
+        self._armed = False
+        self._asked = False  # a service changed something: tick at once
+        self._shown: tuple[int, BaseException | None] = (-1, None)
+
+    def setup(self) -> None:
+        """Check the limits; create the publishers, subscriptions and services."""
+        self.gate = gate = Gate(self.robot)
+        self.diagnostics.hardware_id = self.robot.identity.serial or socket.gethostname()
+        self._actions = self.create_publisher(SafeAction, "/vla/safe_actions", qos.PLAN)
+        self._leases = self.create_publisher(GateLease, "/vla/lease", qos.HEARTBEAT)
+        self._states = self.create_publisher(SafetyState, "/vla/safety_state", qos.LATCHED)
+        subscribe = self.create_subscription
+        subscriptions = [
+            subscribe(ActionChunk, "/vla/actions", self._on_chunk, qos.PLAN),
+            subscribe(EmergencyStop, "/vla/estop", self._on_estop, qos.HEARTBEAT),
+            subscribe(
+                JointState,
+                self.robot.controller.joint_states,
+                self._on_joint_state,
+                qos.JOINT_STATES,
+            ),
+        ]
+        services = [
+            self.create_service(Trigger, f"~/{name}", self._service(getattr(gate, name)))
+            for name in ("reset", "enable", "stop")
+        ]
+        self._entities = [(self.destroy_subscription, s) for s in subscriptions]
+        self._entities += [(self.destroy_service, s) for s in services]
+        publishers = (self._actions, self._leases, self._states)
+        self._entities += [(self.destroy_publisher, p) for p in publishers]
+        GateReport(gate, self.check_ms).add_to(self.diagnostics)
+
+    def start(self) -> None:
+        """Start the loop; nothing moves until enabled."""
+        self._inbox.clear()
+        self._armed, self._listened_ns = False, time.monotonic_ns()
+        self.loop = DeadlineLoop("gate", PERIOD_NS, self._work, self.fatal)
+        self.loop.start()
+
+    def pause(self) -> None:
+        """Stop the loop, then the arm."""
+        loop, self.loop = self.loop, None
+        if loop is None or self.gate is None:
+            return
+        loop.stop()
+        with self._lock:
+            self._publish(self.gate.deactivate(time.monotonic_ns()), 0)
+
+    def teardown(self) -> None:
+        """Remove the publishers, subscriptions and services."""
+        for destroy, entity in self._entities:
+            destroy(entity)
+        self._entities = []
+
+    # --- callbacks ----------------------------------------------------------------------------
+    def _store(self, wake: bool, call: Callable[..., Output], *fields: Any) -> None:
+        loop = self.loop
+        if loop is None:
+            return
+        self._inbox.append((time.monotonic_ns(), call, fields))
+        if wake:
+            loop.wake()
+
+    def _on_chunk(self, message: ActionChunk) -> None:
+        assert self.gate is not None
+        self._store(True, self.gate.on_chunk, raw_chunk(message))
+
+    def _on_estop(self, message: EmergencyStop) -> None:
+        assert self.gate is not None
+        self._store(True, self.gate.on_estop, message.source, message.pressed)
+
+    def _on_joint_state(self, message: JointState) -> None:
+        assert self.gate is not None
+        fields = (message.name, message.position, message.velocity)
+        self._store(False, self.gate.on_joint_state, *fields)
+
+    def _service(
+        self, call: Callable[[int], tuple[bool, str]]
+    ) -> Callable[[Trigger.Request, Trigger.Response], Trigger.Response]:
+        def serve(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+            loop = self.loop
+            if loop is None:
+                response.success, response.message = False, "refused: safety_gate is not active"
+                return response
+            with self._lock:
+                response.success, response.message = call(time.monotonic_ns())
+                self._asked = True
+            loop.wake()
+            self.get_logger().info(f"{call.__name__}: {response.message}")
+            return response
+
+        return serve
+
+    # --- loop ---------------------------------------------------------------------------------
+    def _work(self, now_ns: int, deadline_ns: int) -> None:
+        gate = self.gate
+        assert gate is not None
+        with self._lock:
+            try:
+                self._drain()
+                if deadline_ns or self._asked:
+                    self._asked = False
+                    self._arm(gate, now_ns)
+                    self._publish(gate.tick(*self._clocks()), 0)
+            except Exception as error:  # ours, outside the core: latch, and let the tail run out
+                self._publish(gate.internal_error(error, time.monotonic_ns()), 0)
+        self._tell(gate)
+
+    def _drain(self) -> None:
+        while self._inbox:
+            received_ns, call, fields = self._inbox.popleft()
+            self._publish(call(*fields, time.monotonic_ns()), received_ns)
+
+    def _arm(self, gate: Gate, now_ns: int) -> None:
+        """Arm the gate, that is auto_enable, once somebody is there to see it enable."""
+        if self._armed:
+            return
+        if self._actions.get_subscription_count() == 0:
+            self._listened_ns = now_ns
+        elif now_ns - self._listened_ns >= AUTO_ENABLE_NS:
+            self._armed = True
+            gate.activate(now_ns)
+
+    def _clocks(self) -> tuple[int, int | None]:
+        """Return monotonic and ROS time; None where a preemption came in between."""
+        before_ns = time.monotonic_ns()
+        ros_ns = self.now_ros_ns()
+        now_ns = time.monotonic_ns()
+        return now_ns, ros_ns if now_ns - before_ns < CLOCK_PAIR_NS else None
+
+    # --- messages -----------------------------------------------------------------------------
+    def _publish(self, output: Output, received_ns: int) -> None:
+        if output.action is not None:
+            self._actions.publish(self._action_message(output.action, received_ns))
+            if received_ns:
+                self.check_ms.add((time.monotonic_ns() - received_ns) * 1e-6)
+        if output.lease is not None:
+            self._leases.publish(self._lease_message(output.lease))
+        if output.report is not None:
+            self._states.publish(self._state_message(output.report))
+
+    def _action_message(self, action: SafeActionValue, received_ns: int) -> SafeAction:
+        message = SafeAction()
+        message.header.stamp = ns_to_stamp(action.stamp_ns)
+        message.epoch = action.epoch
+        message.seq = action.seq
+        message.joint_names = list(self.robot.joints)
+        message.step_dt = action.step_ns * 1e-9
+        message.horizon = len(action.positions)
+        message.tail_start = action.tail_start
+        message.start_ns = action.start_ns
+        message.positions = doubles(action.positions)
+        message.velocities = doubles(action.velocities)
+        message.valid_until_ns = action.valid_until_ns
+        message.state = int(action.state)
+        trace = action.trace
+        if trace.capture_ns:
+            now_ns = time.monotonic_ns()
+            trace = replace(trace, gate_received_ns=received_ns, gate_ns=now_ns)
+        message.trace = trace_to_msg(trace)
+        return message
+
+    def _lease_message(self, lease: Lease) -> GateLease:
+        message = GateLease(seq=lease.seq, valid_until_ns=lease.valid_until_ns)
+        message.header.stamp = self.get_clock().now().to_msg()
+        message.state = int(lease.state)
+        return message
+
+    def _state_message(self, report: Report) -> SafetyState:
+        message = SafetyState(state=int(report.state), cause=report.cause)
+        message.header.stamp = self.get_clock().now().to_msg()
+        message.reset_blocked_by = list(report.reset_blocked_by)
+        message.min_epoch = report.min_epoch
+        message.transitions = report.transitions
+        message.reasons = list(report.reasons)
+        message.counts = list(report.counts)
+        return message
+
+    def _tell(self, gate: Gate) -> None:
+        """Log a change of state and a bug, once each; diagnostics follow at once."""
+        shown = (gate.machine.transitions, gate.last_error)
+        if shown == self._shown:
+            return
+        error = gate.last_error if gate.last_error is not self._shown[1] else None
+        self._shown = shown
+        cause = f" ({gate.machine.cause})" if gate.machine.cause else ""
+        self.get_logger().info(f"state {gate.state.name}{cause}")
+        if error is not None:
+            text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+            self.get_logger().error(f"internal error, latched: {error!r}\n{text}")
+        self.diagnostics.changed()
+
+
+def main() -> None:
+    """Run safety_gate."""
+    sys.exit(run(lambda: [SafetyGate()]))
+
+
+if __name__ == "__main__":
+    main()

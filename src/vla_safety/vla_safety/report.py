@@ -1,0 +1,131 @@
+"""The diagnostic tasks of safety_gate; they read the gate and change nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from vla_common.core.stats import Window
+from vla_common.diagnostics import ERROR, OK, WARN, Diagnostics, number
+from vla_safety.core.gate import Gate
+from vla_safety.core.reasons import INPUT, Reason
+from vla_safety.core.state_machine import State
+
+SCALED_WARN = 0.05
+CLAMPS_WARN = 5
+RUNNING_ERROR = 3
+HEARTBEAT_WARN_MS = 75.0
+
+
+class GateReport:
+    """State, Limits, Input and Emergency stop."""
+
+    def __init__(self, gate: Gate, check_ms: Window) -> None:
+        self._gate = gate
+        self._check_ms = check_ms
+
+    def add_to(self, diagnostics: Diagnostics) -> None:
+        """Add the tasks."""
+        diagnostics.add("State", self.state)
+        diagnostics.add("Limits", self.limits)
+        diagnostics.add("Input", self.input)
+        diagnostics.add("Emergency stop", self.emergency_stop)
+
+    def state(self, stat: Any) -> Any:
+        """Report the state, its cause and what blocks reset."""
+        gate, now_ns = self._gate, time.monotonic_ns()
+        state, machine = gate.state, gate.machine
+        blocked = gate.reset_blocked_by(now_ns)
+        share = gate.held_back()
+        text = state.name + (f": {machine.cause}" if machine.cause else "")
+        if state in (State.HOLD, State.STOPPING, State.LATCHED):
+            stat.summary(ERROR, text)
+        elif share > SCALED_WARN and gate.counts.minute(Reason.HELD_BACK, now_ns) > 0:
+            stat.summary(WARN, f"{text}; {100 * share:.0f} % of plans held back by limits")
+        else:
+            stat.summary(OK, text)
+        plan, check = gate.last_plan, self._check_ms.summary()
+        stat.add("State", state.name)
+        stat.add("Latched", str(state is State.LATCHED))
+        stat.add("Cause", machine.cause)
+        stat.add("Epoch", str(plan.epoch if plan else 0))
+        stat.add("Seq", str(gate.seq))
+        stat.add("Minimum epoch", str(gate.checks.min_epoch))
+        stat.add("Transitions", str(machine.transitions))
+        stat.add("Reset blocked by", "; ".join(blocked))
+        stat.add("Plans held back (%)", number(100 * share))
+        stat.add("Plan to path p50 (ms)", number(check.p50))
+        stat.add("Plan to path p99 (ms)", number(check.p99))
+        stat.add("Plan to path max (ms)", number(check.max))
+        return stat
+
+    def limits(self, stat: Any) -> Any:
+        """Report each joint's margin and ratios: the path now against the robot file."""
+        gate, now_ns = self._gate, time.monotonic_ns()
+        limits, path = gate.limits, gate.motion.path
+        outside = gate.joints.known and gate.joints.outside()
+        clamps = gate.counts.minute(Reason.CLAMPED, now_ns)
+        if outside:
+            stat.summary(ERROR, "measured outside the position limits")
+        elif clamps >= CLAMPS_WARN:
+            stat.summary(WARN, f"{clamps} plans with targets outside the limits in 60 s")
+        else:
+            stat.summary(OK, "within limits")
+        stat.add("Clamps (60 s)", str(clamps))
+        if path is None:
+            return stat
+        margin = np.minimum(path.q - limits.q_min, limits.q_max - path.q).min(axis=0)
+        dt = path.step_ns * 1e-9
+        a = np.diff(path.v, axis=0, prepend=path.v[:1]) / dt
+        j = np.diff(a, axis=0, prepend=a[:1]) / dt
+        ratios = (
+            np.abs(path.v).max(axis=0) / limits.v_max,
+            np.abs(a).max(axis=0) / np.maximum(limits.a_max, limits.d_max),
+            np.abs(j).max(axis=0) / limits.j_max,
+        )
+        for i, name in enumerate(limits.names):
+            stat.add(f"{name} margin (rad)", number(margin[i], 4))
+            stat.add(f"{name} Velocity ratio", number(ratios[0][i]))
+            stat.add(f"{name} Acceleration ratio", number(ratios[1][i]))
+            stat.add(f"{name} Jerk ratio", number(ratios[2][i]))
+            stat.add(f"{name} Plans held back", str(gate.clamps[name]))
+        return stat
+
+    def input(self, stat: Any) -> Any:
+        """Report what was refused, and why."""
+        gate, now_ns = self._gate, time.monotonic_ns()
+        recent = gate.refusals(now_ns)
+        if gate.refused_running >= RUNNING_ERROR:
+            stat.summary(ERROR, f"{gate.refused_running} plans refused in a row")
+        elif recent:
+            stat.summary(WARN, f"{recent} plans refused in 60 s")
+        else:
+            stat.summary(OK, "no plan refused in 60 s")
+        for reason in (*INPUT, Reason.LOW_CONFIDENCE, Reason.CLOCK_JUMP, Reason.JOINT_BAD):
+            stat.add(reason.value.replace("_", " ").capitalize(), str(gate.counts.total[reason]))
+        age = gate.joints.age_ns(now_ns) * 1e-6 if gate.joints.known else float("nan")
+        stat.add("Joint state age (ms)", number(age, 1))
+        return stat
+
+    def emergency_stop(self, stat: Any) -> Any:
+        """Report the stop sources and their heartbeats."""
+        gate, now_ns = self._gate, time.monotonic_ns()
+        age_ms = gate.estop.age_ns(now_ns) * 1e-6
+        pressed = gate.estop.pressed()
+        lost = gate.estop.silent(now_ns)
+        if pressed or lost or gate.state in (State.STOPPING, State.LATCHED):
+            why = [f"pressed: {n}" for n in pressed] + [f"heartbeat lost: {n}" for n in lost]
+            stat.summary(ERROR, "; ".join(why) or f"latched: {gate.machine.cause}")
+        elif not gate.estop.seen and gate.robot.safety.estop_required:
+            stat.summary(ERROR, "no heartbeat on /vla/estop, but safety.estop_required is true")
+        elif age_ms > HEARTBEAT_WARN_MS:
+            stat.summary(WARN, f"heartbeat {age_ms:.0f} ms old")
+        else:
+            stat.summary(OK, "released" if gate.estop.seen else "no source (not required)")
+        stat.add("Latched", str(gate.state is State.LATCHED))
+        stat.add("Source", ", ".join(pressed or lost))
+        stat.add("Heartbeat age (ms)", number(age_ms, 1))
+        stat.add("Trips", str(gate.estop.trips))
+        return stat
