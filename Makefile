@@ -5,10 +5,10 @@ SHELL := /bin/bash
 ARGS ?=
 ENV := . tools/env.sh &&
 # In a terminal the command gets a process group of its own: Ctrl-C then reaches it and not make,
-# which would end with an error although the command ended well. DONE keeps the shell from
-# becoming the command, which would undo that.
-FRONT := if [ -t 0 ] && [ -t 1 ]; then set -m; fi;
-DONE := ; exit $$?
+# which would end with an error although the command ended well. Should make be ended, so is the
+# command. Elsewhere the shell becomes the command, and signals reach it anyhow.
+GUARD := $(shell command -v setpriv >/dev/null && echo setpriv --pdeathsig SIGTERM --)
+front = if [ -t 0 ] && [ -t 1 ]; then set -m; $(GUARD) $(1); exit $$?; else exec $(1); fi
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -22,7 +22,7 @@ build: ## build the workspace
 
 run: ## start the simulated arm, or ARGS="--robot NAME"; Ctrl-C stops
 	@tools/setup.sh
-	@$(ENV) $(FRONT) python -m vla_bringup.runner $(ARGS) $(DONE)
+	@$(ENV) $(call front,python -m vla_bringup.runner $(ARGS))
 
 test: ## run all tests; ARGS="--packages-select vla_safety" runs fewer
 	@tools/setup.sh --dev
@@ -43,15 +43,15 @@ format: ## put all Python files into the house format
 
 train: ## train a policy in the simulator and export bundles/reach; resumes after Ctrl-C
 	@tools/setup.sh --dev
-	@$(ENV) $(FRONT) python -m vla_models.train_main $(ARGS) $(DONE)
+	@$(ENV) $(call front,python -m vla_models.train_main $(ARGS))
 
 eval: ## measure a bundle in the simulator: ARGS="--bundle bundles/reach --scenes 50"
 	@tools/setup.sh
-	@$(ENV) $(FRONT) python -m vla_bringup.evaluate $(ARGS) $(DONE)
+	@$(ENV) $(call front,python -m vla_bringup.evaluate $(ARGS))
 
 bench: ## latency against a naive chain of nodes
 	@tools/setup.sh --dev
-	@$(ENV) $(FRONT) python bench/run.py $(ARGS) $(DONE)
+	@$(ENV) $(call front,python bench/run.py $(ARGS))
 
 clean: ## remove what was built; keeps .venv, data and runs
 	@rm -rf build install log .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -34,6 +34,7 @@ STAGES = {
 }
 WAIT = "wait for the 20 Hz tick"
 EVER = (0, 2**63)
+RATE = 20.0  # [Hz] of the plan
 
 
 @dataclass(frozen=True)
@@ -127,12 +128,26 @@ def _notes(
     return [*sorted(states), clock]
 
 
+def _check_running(commands: int, window: tuple[int, int], lines: list[str]) -> None:
+    """Raise RuntimeError when the arm was held for most of the window, with what the nodes say."""
+    if commands >= 0.5 * RATE * (window[1] - window[0]) * 1e-9:
+        return
+    said = {}
+    for line in lines:
+        if line.startswith("diagnostic "):
+            status = json.loads(line[11:])
+            said[status["name"]] = status["message"]
+    words = "\n".join(f"  {name}: {message}" for name, message in sorted(said.items()))
+    raise RuntimeError(f"only {commands} commands: the graph did not keep running\n{words}")
+
+
 def our_round(camera_log: Path, sink_log: Path, window: tuple[int, int]) -> Measured:
     """Every command carries the trace of the observation behind it."""
     lines = sink_log.read_text().splitlines()
     rows = [line.split()[1:] for line in lines if line.startswith("latency ")]
     traces = [dict(zip(TRACE, map(int, row))) for row in rows]
     traces = [t for t in traces if window[0] <= t["command_ns"] < window[1] and t["capture_ns"]]
+    _check_running(len(traces), window, lines)
     stages = {
         name: [(t[end] - t[start]) * 1e-6 for t in traces] for name, (start, end) in STAGES.items()
     }

@@ -24,7 +24,7 @@ from sensor_msgs.msg import Image, JointState
 
 WIDTH, HEIGHT, SCENES = 640, 480, 6
 JOINTS = [*(f"joint{i}" for i in range(1, 8)), "gripper"]
-HOME = [0.0, -0.6, 0.0, -2.2, 0.0, 1.6, 0.8, 0.02]
+HOME = [0.0, -0.625, 0.0, -2.25, 0.0, 1.625, 0.75, 0.03125]  # exact in float32: at rest is at rest
 
 
 def stamp(ns: int) -> Time:

@@ -38,6 +38,8 @@ from analysis import Measured, pooled, stage_table, table  # noqa: E402
 from null_bundle import write_bundle  # noqa: E402
 from rounds import play  # noqa: E402
 
+BEGIN, END = "<!-- bench: written by bench/run.py -->", "<!-- /bench -->"
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -70,7 +72,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--rounds", type=int, default=3, help="pairs of rounds of each condition (%(default)s)"
+        "--rounds", type=int, default=2, help="pairs of rounds of each condition (%(default)s)"
     )
     parser.add_argument(
         "--seconds", type=float, default=20.0, help="measured a round (%(default)s)"
@@ -79,6 +81,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--only", choices=("20", "30", "stock"), help="one condition instead of all three"
     )
     parser.add_argument("--output", type=Path, default=HERE / "results.json")
+    parser.add_argument(
+        "--readme", type=Path, metavar="FILE", help="put the tables between the marks in this file"
+    )
     parser.add_argument("--keep", type=Path, help="keep the logs of the rounds in this folder")
     options = parser.parse_args(arguments)
     if options.rounds < 1 or options.seconds <= 0:
@@ -116,6 +121,30 @@ def measure(condition: Condition, seconds: float, folder: Path) -> dict[str, Any
     return {"name": condition.name, "pairs": condition.pairs, "seconds": seconds, **figures}
 
 
+def report(results: dict[str, Any]) -> str:
+    """Return the machine and the tables as Markdown."""
+    host = results["machine"]
+    words = [
+        f"{host['cpu']}, {host['cores']} cores, {host['system']}, ROS 2 {host['ros']}, "
+        f"{host['rmw']}, Python {host['python']}; 640x480 rgb8; load average before: "
+        f"{host['load_before']:.1f}."
+    ]
+    for result in results["conditions"].values():
+        rounds = f"{result['pairs']} x {result['seconds']:g} s each, alternating"
+        words.append(f"**{result['name'].capitalize()}** ({rounds})")
+        words += [table(result), stage_table(result)]
+        words.append("; ".join(result["ours"]["notes"]) + ".")
+    return "\n\n".join(words)
+
+
+def between_marks(text: str, new: str) -> str:
+    """Return ``text`` with ``new`` between the marks. Raises ValueError when they are missing."""
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise ValueError(f"needs {BEGIN} and {END}, each once")
+    head, rest = text.split(BEGIN)
+    return f"{head}{BEGIN}\n{new}\n{END}{rest.split(END)[1]}"
+
+
 def main(arguments: list[str]) -> int:
     """Measure, print the tables, write the results."""
     options = parse(arguments)
@@ -130,13 +159,11 @@ def main(arguments: list[str]) -> int:
         if options.keep is None:
             shutil.rmtree(folder, ignore_errors=True)
     options.output.write_text(json.dumps(results, indent=1) + "\n")
-    print(
-        f"\n{host['cpu']}, {host['cores']} cores, {host['system']}, ROS 2 {host['ros']}, "
-        f"{host['rmw']}; 640x480 rgb8; load before: {host['load_before']:.1f}"
-    )
-    for result in results["conditions"].values():
-        print(f"\n{result['name']}\n\n{table(result)}\n\n{stage_table(result)}")
-        print("\n".join(result["ours"]["notes"]))
+    text = report(results)
+    print(text)
+    if options.readme:
+        old = options.readme.read_text(encoding="utf-8")
+        options.readme.write_text(between_marks(old, text), encoding="utf-8")
     return 0
 
 

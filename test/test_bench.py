@@ -57,9 +57,12 @@ def test_a_round_without_commands_is_an_error_and_no_good_figure(tmp_path: Path)
     camera, sink = tmp_path / "camera.txt", tmp_path / "sink.txt"
     camera.write_text("1000 0\n")
     _sink(sink, [], received=1)
-    measured = analysis.our_round(camera, sink, (0, 100 * MS))
+    with pytest.raises(RuntimeError, match="only 0 commands"):
+        analysis.our_round(camera, sink, (0, 100 * MS))
+    publisher = tmp_path / "publisher.txt"
+    publisher.write_text("")
     with pytest.raises(ValueError, match="nothing was measured"):
-        analysis.pooled([measured])
+        analysis.pooled([analysis.naive_round(camera, publisher, (0, 100 * MS))])
 
 
 def test_tables_show_both_chains_and_the_ratio(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@
 _vla_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 if [ -d "$_vla_root/.venv/share/rclpy" ] || [ -d "$_vla_root/.venv/share/ament_index" ]; then
   export AMENT_PREFIX_PATH="$_vla_root/.venv" CMAKE_PREFIX_PATH="$_vla_root/.venv"
-  export ROS_VERSION=2 ROS_PYTHON_VERSION=3 ROS_DISTRO=jazzy
+  # Not ROS_DISTRO: that is how tools/setup.sh knows a distribution that was sourced.
+  export ROS_VERSION=2 ROS_PYTHON_VERSION=3
   export RMW_IMPLEMENTATION="${RMW_IMPLEMENTATION:-rmw_fastrtps_cpp}"
 fi
 export PATH="$_vla_root/.venv/bin:$PATH"

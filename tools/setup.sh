@@ -6,6 +6,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ROOT=$PWD
 PYTHON=${PYTHON:-python3}
+# Where tools/env.sh was sourced, python3 is that of .venv: the one it was made from is meant.
+PYTHON=$("$PYTHON" -c 'import sys; print(getattr(sys, "_base_executable", sys.executable))') \
+  || { echo "setup: no Python: $PYTHON" >&2; exit 2; }
 DEV=false
 for argument in "$@"; do
   case $argument in
@@ -69,10 +72,11 @@ fi
 pip_install() { PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/bin/pip install -qq -c tools/constraints.txt "$@"; }
 
 # --- the virtual environment ------------------------------------------------------------------
-stamp_of() { cat "$@" <(echo "$ROS_FROM ${ROS_DISTRO:-} $("$PYTHON" --version) $ROOT") | sha256sum | cut -c1-16; }
+[ "$ROS_FROM" = sourced ] && FROM="sourced $ROS_DISTRO" || FROM=wheels
+stamp_of() { cat "$@" <(echo "$FROM $("$PYTHON" --version) $ROOT") | sha256sum | cut -c1-16; }
 RUNTIME=(tools/requirements.txt)
 [ "$ROS_FROM" = wheels ] && RUNTIME=(tools/requirements-ros.txt tools/ros-jazzy-constraints.txt tools/requirements.txt)
-runtime_stamp=$(stamp_of "${RUNTIME[@]}" tools/setup.sh)
+runtime_stamp=$(stamp_of "${RUNTIME[@]}" tools/constraints.txt tools/mend_cmake.py)
 if [ "$(cat .venv/.runtime-stamp 2>/dev/null)" != "$runtime_stamp" ]; then
   say "making .venv ($("$PYTHON" --version), ROS: $ROS_FROM); a minute or two"
   options=(--clear)

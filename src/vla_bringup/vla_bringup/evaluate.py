@@ -26,6 +26,10 @@ STARTUP = 60.0
 SETTLE = 0.3
 """Time [s] for images of the new scene to arrive before the sentence is said."""
 
+AWAY = 1.5
+"""Time [s] for the arm to leave a place where a cube is to lie."""
+ATTEMPTS = 6
+
 
 class Stopped(Exception):
     """The user wants to stop."""
@@ -84,15 +88,12 @@ class Evaluation:
 
     def play(self, trial: Trial) -> Result:
         """Place the cubes, say the sentences, and watch what the arm does."""
+        self._place(trial)
         self._observer.instruct("")
-        if not self._observer.reset_scene(trial.seed):
-            raise GraphFailed("the simulator did not place the cubes: /sim_arm/reset")
         self._wait_for(trial)
         self._say(trial.first)
         if trial.then is not None:
-            end = time.monotonic() + trial.after
-            while time.monotonic() < end:
-                self._pause()
+            self._sleep(trial.after)
             self._say(trial.then)
         judge = Judge(trial, time.monotonic(), self._timeout)
         while True:
@@ -100,6 +101,25 @@ class Evaluation:
             result = judge.update(time.monotonic(), task.distances if task else {})
             if result is not None:
                 return result
+            self._pause()
+
+    def _place(self, trial: Trial) -> None:
+        """Place the cubes; where the arm is in the way it is sent to another cube first."""
+        for attempt in range(ATTEMPTS):
+            refused = self._observer.reset_scene(trial.seed)
+            if not refused:
+                return
+            task = self._observer.recorder.task
+            distances = sorted(task.distances.items(), key=lambda item: item[1]) if task else []
+            if distances:
+                away = distances[-1 - attempt % 2][0]
+                self._observer.instruct(f"reach the {away} cube")
+            self._sleep(AWAY)
+        raise GraphFailed(f"the simulator did not place the cubes of seed {trial.seed}: {refused}")
+
+    def _sleep(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
             self._pause()
 
     def _say(self, told: Told) -> None:
@@ -111,9 +131,7 @@ class Evaluation:
         while time.monotonic() < deadline:
             task = self._observer.recorder.task
             if task is not None and task.seed == trial.seed:
-                settled = time.monotonic() + SETTLE
-                while time.monotonic() < settled:
-                    self._pause()
+                self._sleep(SETTLE)
                 return
             self._pause()
         raise GraphFailed(f"scene {trial.seed} did not appear on /sim_arm/task_state")

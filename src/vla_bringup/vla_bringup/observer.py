@@ -137,14 +137,17 @@ class Observer:
         message.header.stamp = self.node.get_clock().now().to_msg()
         self._instruction.publish(message)
 
-    def reset_scene(self, seed: int, timeout: float = 5.0) -> bool:
-        """Place the cubes anew; return whether the simulator did so within ``timeout`` [s]."""
+    def reset_scene(self, seed: int, timeout: float = 5.0) -> str:
+        """Place the cubes anew; return why that was not done within ``timeout`` [s], else empty."""
         if not self._reset.wait_for_service(timeout):
-            return False
+            return "/sim_arm/reset is not there"
         done = threading.Event()
         future = self._reset.call_async(ResetScene.Request(seed=seed))
         future.add_done_callback(lambda _: done.set())
-        return done.wait(timeout) and bool(future.result().success)
+        if not done.wait(timeout):
+            return "/sim_arm/reset does not answer"
+        answer = future.result()
+        return "" if answer.success else str(answer.message or "refused")
 
     def close(self) -> None:
         """Stop listening and give the ROS context back."""

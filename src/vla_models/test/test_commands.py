@@ -13,6 +13,7 @@ from vla_common.core.errors import ConfigError
 from vla_models import rollout_main, train_main
 from vla_models.core.recipe import Recipe, quick
 from vla_models.core.rollout import Outcome, Trial
+from vla_models.core.train import Trainer
 
 
 def options(main, *words):
@@ -58,7 +59,7 @@ def test_summary_counts():
 def test_training_goes_on_after_a_signal_and_exports(tmp_path, monkeypatch):
     console = Console(file=io.StringIO())
     words = ("--quick", "--work", str(tmp_path / "work"), "--bundle", str(tmp_path / "bundle"))
-    advance = train_main.Trainer.advance
+    advance = Trainer.advance
 
     def interrupted(trainer):
         if trainer.step == 2:
@@ -66,7 +67,7 @@ def test_training_goes_on_after_a_signal_and_exports(tmp_path, monkeypatch):
         return advance(trainer)
 
     before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(train_main.Trainer, "advance", interrupted)
+    monkeypatch.setattr(Trainer, "advance", interrupted)
     chosen = options(train_main, *words, "--workers", "1", "--threads", "1")
     assert train_main.run(chosen, console) == train_main.INTERRUPTED
     assert signal.getsignal(signal.SIGINT) is before

@@ -1,4 +1,7 @@
-"""``vla_train``: make demonstrations, train, export the bundle; go on where it was stopped."""
+"""``vla_train``: make demonstrations, train, export the bundle; go on where it was stopped.
+
+torch is loaded when training starts: the help and the rendering processes do without.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ import signal
 import sys
 import time
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -23,9 +26,11 @@ from rich.progress import (
 )
 
 from vla_common.core.errors import UserError
-from vla_models.core import demonstrations, export
+from vla_models.core import demonstrations
 from vla_models.core.recipe import Recipe, quick
-from vla_models.core.train import Losses, Trainer
+
+if TYPE_CHECKING:
+    from vla_models.core.train import Losses, Trainer
 
 INTERRUPTED = 130
 VALIDATE_EVERY = 250
@@ -45,7 +50,7 @@ def arguments() -> argparse.ArgumentParser:
         "--bundle", type=Path, default=Path("bundles/reach"), help="bundle to write"
     )
     parser.add_argument(
-        "--work", type=Path, default=Path(".cache/train"), help="demonstrations and checkpoint"
+        "--work", type=Path, default=Path("data/train"), help="demonstrations and checkpoint"
     )
     parser.add_argument("--seed", type=int, default=default.seed, help="of everything drawn")
     parser.add_argument("--steps", type=int, default=default.steps, help="optimiser steps")
@@ -163,16 +168,20 @@ def provenance(trainer: Trainer) -> dict[str, Any]:
         "demonstrated_scene_seeds_from": demonstrations.scene_seed(trainer.recipe, 0),
         "validation_place_cm": {k: round(x, 3) for k, x in v.place_cm.items()},
         "validation_joint_rad": {k: round(x, 5) for k, x in v.joint.items()},
-        "torch": str(torch.__version__),
+        "torch": version("torch"),
     }
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Do what the command line asks; return the exit status."""
-    recipe = recipe_from(options)
-    torch.set_num_threads(options.threads)
-    checkpoint = options.work / "checkpoint.pt"
+    recipe, checkpoint = recipe_from(options), options.work / "checkpoint.pt"
     demonstrate(console, options.work / "demonstrations", recipe, options.workers)
+    import torch
+
+    from vla_models.core import export
+    from vla_models.core.train import Trainer
+
+    torch.set_num_threads(options.threads)
     trainer = Trainer(recipe, options.work / "demonstrations")
     if options.fresh:
         checkpoint.unlink(missing_ok=True)

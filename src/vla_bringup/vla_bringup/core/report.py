@@ -22,7 +22,7 @@ DISTRIBUTIONS = ("numpy", "onnxruntime", "mujoco", "ros-rclpy", "tokenizers")
 
 def versions() -> dict[str, str]:
     """Return versions of what a run depends on; what is not installed as a wheel is left out."""
-    found = {"python": platform.python_version(), "ros": os.environ.get("ROS_DISTRO", "")}
+    found = {"python": platform.python_version(), "ros": os.environ.get("ROS_DISTRO", "wheels")}
     for name in DISTRIBUTIONS:
         try:
             found[name] = importlib.metadata.version(name)

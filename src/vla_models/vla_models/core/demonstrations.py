@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,26 +116,36 @@ def _job(arguments: tuple[Recipe, str, int, int]) -> int:
     tops = np.concatenate([places, np.full((*places.shape[:2], 1), 2 * CUBE_HALF)], axis=-1)
     rng = np.random.default_rng([recipe.seed, first, 7])
     states = visit_states(rng, tops, recipe.states, recipe.step_dt)
-    labels = expert.chunk(
+    part = slice(first * recipe.states, last * recipe.states)
+    arrays["joints"][part] = states.reshape(-1, states.shape[-1])
+    arrays["tops"][part] = np.repeat(tops, recipe.states, axis=0)
+    arrays["chunks"][part] = _labels(recipe, states, tops)
+    _photograph(recipe, seeds, states, arrays["images"][part])
+    return (last - first) * recipe.states
+
+
+def _labels(recipe: Recipe, states: Floats, tops: Floats) -> Floats:
+    """Return the expert's chunks (B * keep, 3, H, 8) from each state (B, keep, 8) to each cube."""
+    chunks = expert.chunk(
         np.repeat(states[:, :, None], tops.shape[1], axis=2),
         np.repeat(tops[:, None], recipe.states, axis=1),
         recipe.horizon,
         recipe.step_dt,
     )
-    scene = Scene(recipe.image)
-    row = first * recipe.states
-    for i, seed in enumerate(seeds):
+    flat: Floats = chunks.reshape(-1, *chunks.shape[2:])
+    return flat
+
+
+def _photograph(recipe: Recipe, seeds: list[int], states: Floats, images: Any) -> None:
+    """Render both cameras in each state of each scene into ``images`` (B * keep, C, S, S, 3)."""
+    scene, row = Scene(recipe.image), 0
+    for seed, visited in zip(seeds, states, strict=True):
         scene.reset(seed)
-        for q in states[i]:
+        for q in visited:
             scene.set_joints(q)
-            arrays["images"][row] = [scene.render(camera) for camera in VISION_CAMERAS]
+            images[row] = [scene.render(camera) for camera in VISION_CAMERAS]
             row += 1
-    part = slice(first * recipe.states, last * recipe.states)
-    arrays["joints"][part] = states.reshape(-1, 8)
-    arrays["tops"][part] = np.repeat(tops, recipe.states, axis=0)
-    arrays["chunks"][part] = labels.reshape(-1, *labels.shape[2:])
     scene.close()
-    return (last - first) * recipe.states
 
 
 def _meta(recipe: Recipe) -> dict[str, Any]:
@@ -167,13 +178,15 @@ def make(
     (folder / "meta.json").unlink(missing_ok=True)
     Shapes(recipe.scenes * recipe.states, recipe.image, recipe.horizon).open(folder, "w+")
     context = multiprocessing.get_context("spawn")  # OpenGL contexts do not survive a fork
-    with context.Pool(workers, initializer=_single_thread) as pool:
+    with context.Pool(workers, initializer=_prepare) as pool:
         for made in pool.imap_unordered(_job, _jobs(recipe, folder)):
             if progress is not None:
                 progress(made)
     (folder / "meta.json").write_text(json.dumps(_meta(recipe)))
 
 
-def _single_thread() -> None:
+def _prepare() -> None:
+    """Set up a rendering process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends its children
     os.environ["LP_NUM_THREADS"] = "1"  # the software rasteriser: one worker a core is faster
     os.environ["OMP_NUM_THREADS"] = "1"

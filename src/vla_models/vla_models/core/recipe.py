@@ -27,7 +27,7 @@ class Recipe:
     hidden: int = 256
     scenes: int = 9000
     states: int = 9
-    steps: int = 5000
+    steps: int = 3600
     batch: int = 128
     rate: float = 1.5e-3
     decay: float = 1e-4

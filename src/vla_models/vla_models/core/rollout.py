@@ -19,8 +19,9 @@ from tokenizers import Tokenizer
 
 from vla_models.core import sentences, tokens
 from vla_models.core.export import session
+from vla_sim.core.noise import SensorNoise
 from vla_sim.core.scene import Scene
-from vla_sim.core.task import COLOURS, ReachTask
+from vla_sim.core.task import COLOURS, ReachTask, TaskStatus
 
 Floats = npt.NDArray[np.float64]
 
@@ -155,6 +156,7 @@ class Loop:
     def __init__(self, runner: Runner, scene: Scene, trial: Trial) -> None:
         self._runner, self._scene, self._trial = runner, scene, trial
         self._rng = np.random.default_rng([trial.seed, 3])
+        self._noise = SensorNoise(runner.size**2, trial.seed)
         scene.reset(trial.seed)
         order = self._rng.permutation(len(COLOURS))
         self.target, self.other = COLOURS[order[0]], COLOURS[order[1]]
@@ -169,25 +171,19 @@ class Loop:
 
     def run(self) -> Outcome:
         """Run to success and half a second more, or to the time limit."""
-        scene, trial, task = self._scene, self._trial, ReachTask()
-        command, _ = scene.joints()
-        follower = Follower(command)
+        command, _ = self._scene.joints()
+        follower, task = Follower(command), ReachTask()
         closest, done, now = np.inf, None, 0.0
-        while now < trial.limit - 1e-9 and (done is None or now < done + 0.5):
+        while now < self._trial.limit - 1e-9 and (done is None or now < done + 0.5):
             self._infer(now)
             following = self._command(now, command)
-            named = self.target if now >= (trial.switch or 0.0) else self.other
-            speed = (following - command) / COMMAND_DT
-            for k in range(round(COMMAND_DT / SERVO_DT)):
-                due = command + (k + 1) * SERVO_DT * speed
-                scene.step(follower.step(due, speed, SERVO_DT), SERVO_DT)
-                status = task.update(now + (k + 1) * SERVO_DT, scene.tcp(), scene.cubes(), named)
+            status = self._move(task, follower, now, command, following)
             closest = min(closest, status.distances[self.target])
-            if done is None and status.success and named == self.target:
+            if done is None and status.success and status.target == self.target:
                 done = now
             command, now = following, now + COMMAND_DT
         return Outcome(
-            trial=trial,
+            trial=self._trial,
             text=self.text,
             target=self.target,
             other=self.other,
@@ -198,6 +194,24 @@ class Loop:
             rest=status.distances[self.target],
             limited=follower.limited / follower.steps,
         )
+
+    def _named(self, now: float) -> tuple[str, str]:
+        """Return the colour and the sentence that hold at ``now`` [s]."""
+        if now >= (self._trial.switch or 0.0):
+            return self.target, self.text
+        return self.other, self._before
+
+    def _move(
+        self, task: ReachTask, follower: Follower, now: float, command: Floats, following: Floats
+    ) -> TaskStatus:
+        """Let the arm follow one command period; return the task's state at its end."""
+        scene, (named, _) = self._scene, self._named(now)
+        speed = (following - command) / COMMAND_DT
+        for k in range(1, round(COMMAND_DT / SERVO_DT) + 1):
+            due = command + k * SERVO_DT * speed
+            scene.step(follower.step(due, speed, SERVO_DT), SERVO_DT)
+            status = task.update(now + k * SERVO_DT, scene.tcp(), scene.cubes(), named)
+        return status
 
     def _infer(self, now: float) -> None:
         """Put a chunk that has become available into play, and start the next inference."""
@@ -211,9 +225,9 @@ class Loop:
 
     def _rows(self, now: float) -> Floats:
         runner, scene = self._runner, self._scene
-        images = np.stack([scene.render(camera) for camera in runner.cameras])
+        images = np.stack([self._noise.add(scene.render(camera)) for camera in runner.cameras])
         joints, _ = scene.joints()
-        text = self.text if now >= (self._trial.switch or 0.0) else self._before
+        _, text = self._named(now)
         previous, weights = np.tile(joints, (runner.horizon, 1)), np.zeros(runner.horizon)
         if self._playing is not None and self._trial.guidance:
             due = now + runner.step_dt * np.arange(1, runner.horizon + 1)

@@ -78,6 +78,7 @@ def stop_rows(q: Array, v: Array, limits: Limits, dt: float) -> tuple[Array, Arr
     brake = limits.d_max * dt
     speed = np.abs(v)
     steps = int(np.ceil((speed / brake).max() - 1e-9))
+    steps = max(steps, int(speed.any()))  # rounding errors are a speed, too: it ends at zero
     if steps <= 0:
         return q[None, :0].reshape(0, len(q)), v[None, :0].reshape(0, len(v))
     count = np.arange(1, steps + 1)[:, None]

@@ -11,6 +11,8 @@ from vla_safety.core.limits import Array
 CATMULL = 0.5
 """Catmull-Rom: the slope at a row is half the difference of its neighbours."""
 
+MONOTONE = 3.0
+
 
 @dataclass(frozen=True, eq=False)
 class Reference:
@@ -55,9 +57,16 @@ class Reference:
 
 
 def through(knots: Array, start_ns: int, step_ns: int) -> Reference:
-    """Return the curve through ``knots`` (n >= 2, joints)."""
+    """Return the curve through ``knots`` (n >= 2, joints); it never overshoots them.
+
+    Slopes are Catmull-Rom's, limited so that each piece is monotone (Fritsch and Carlson, SIAM
+    J. Numer. Anal. 17, 1980): zero where the direction turns, at most three times either side's.
+    """
+    steps = np.diff(knots, axis=0)
     slopes = np.empty_like(knots)
-    slopes[1:-1] = CATMULL * (knots[2:] - knots[:-2])
-    slopes[0] = knots[1] - knots[0]
-    slopes[-1] = knots[-1] - knots[-2]
+    slopes[0], slopes[-1] = steps[0], steps[-1]
+    before, after = steps[:-1], steps[1:]
+    bound = MONOTONE * np.minimum(np.abs(before), np.abs(after))
+    bound[before * after <= 0.0] = 0.0
+    np.clip(CATMULL * (before + after), -bound, bound, out=slopes[1:-1])
     return Reference(start_ns, step_ns, knots, slopes)

@@ -1,0 +1,79 @@
+"""Bad limits are refused with the joint's name; good ones become arrays."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from safety_world import make_robot
+
+from vla_common.core.errors import ConfigError
+from vla_common.core.robot import Safety
+from vla_safety.core.limits import check, limits_of
+from vla_safety.core.planner import Planner
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize("key", ["v_max", "a_max", "d_max", "j_max"])
+@pytest.mark.parametrize("value", [NAN, 0.0, -1.0])
+def test_what_could_not_limit_is_refused(key, value):
+    limits = limits_of(make_robot(3))
+    bad = getattr(limits, key).copy()
+    bad[1] = value
+    with pytest.raises(ConfigError, match=r"joint_limits\.j1\.max_"):
+        check(dataclasses.replace(limits, **{key: bad}), "file")
+
+
+@pytest.mark.parametrize("key", ["v_max", "a_max", "d_max"])
+def test_infinite_speed_or_acceleration_is_no_limit(key):
+    limits = limits_of(make_robot(3))
+    with pytest.raises(ConfigError):
+        check(dataclasses.replace(limits, **{key: np.full(3, INF)}), "file")
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.0, 1.0), (2.0, 1.0), (NAN, 1.0), (0.0, INF)])
+def test_reversed_or_endless_position_limits_are_refused(low, high):
+    limits = limits_of(make_robot(2))
+    with pytest.raises(ConfigError, match="min_position"):
+        check(
+            dataclasses.replace(limits, q_min=np.array([-1.0, low]), q_max=np.array([1.0, high])),
+            "file",
+        )
+
+
+def test_soft_limits_must_lie_within_the_hard_ones():
+    soft = {"has_soft_limits": True, "soft_lower_limit": -3.0, "soft_upper_limit": 1.0}
+    with pytest.raises(ConfigError, match="soft_lower_limit"):
+        limits_of(make_robot(2, extra=soft))
+
+
+def test_optional_limits_default_to_the_weaker_promise():
+    limits = limits_of(make_robot(2))
+    assert (limits.d_max == limits.a_max).all()
+    assert np.isinf(limits.j_max).all()
+    assert (limits.soft_min == limits.q_min).all()
+    assert not limits.v_max.flags.writeable
+
+
+def test_velocity_scale_is_applied_to_velocities_only():
+    limits = limits_of(make_robot(2, v_max=2.0, velocity_scale=0.25))
+    assert limits.v_max.tolist() == [0.5, 0.5]
+    assert limits.a_max.tolist() == [6.0, 6.0]
+
+
+def test_speed_is_bounded_so_that_the_stop_fits_the_horizon():
+    limits = limits_of(make_robot(1, v_max=10.0, a_max=6.0)).for_grid(0.01, 0.12)
+    assert limits.v_max[0] == pytest.approx(6.0 * 0.12)
+
+
+def test_a_jerk_limit_that_binds_on_the_grid_lowers_the_acceleration():
+    extra = {"has_jerk_limits": True, "max_jerk": 100.0}
+    limits = limits_of(make_robot(1, a_max=6.0, extra=extra)).for_grid(0.01, 0.12)
+    assert limits.a_max[0] == pytest.approx(0.5)
+    assert limits.d_max[0] == pytest.approx(0.5)
+
+
+def test_a_horizon_without_room_for_a_stop_is_refused():
+    limits = limits_of(make_robot(1))
+    with pytest.raises(ConfigError, match="max_horizon_ms"):
+        Planner(limits, Safety(lookahead_ms=80.0, max_horizon_ms=80.0), "file")
