@@ -135,7 +135,7 @@ def test_wrong_names_latch(arm):
         message.joint_names = [*message.joint_names[:-1], "elbow"]
         return message
 
-    tampered(arm, change, "names")
+    tampered(arm, change, "wrong_names")
     wait(lambda: arm.watcher.state == "LATCHED", 2.0, "latched after three wrong plans")
 
 
@@ -145,7 +145,7 @@ def test_wrong_order_latches(arm):
         message.joint_names = [names[1], names[0], *names[2:]]
         return message
 
-    tampered(arm, change, "order")
+    tampered(arm, change, "wrong_order")
     wait(lambda: arm.watcher.state == "LATCHED", 2.0, "latched after three wrong plans")
 
 
@@ -154,7 +154,7 @@ def test_wrong_size(arm):
         message.positions = message.positions[:-1]
         return message
 
-    tampered(arm, change, "shape")
+    tampered(arm, change, "wrong_size")
 
 
 def test_stale_plans(arm):

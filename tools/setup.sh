@@ -88,7 +88,9 @@ if [ "$(cat .venv/.runtime-stamp 2>/dev/null)" != "$runtime_stamp" ]; then
     pip_install -r tools/requirements-ros.txt -c tools/ros-jazzy-constraints.txt
     .venv/bin/python tools/mend_cmake.py
   fi
-  pip_install -r tools/requirements.txt
+  # The messages of a sourced Humble or Jazzy were compiled against NumPy 1.
+  [ "$ROS_FROM" = sourced ] && numpy=('numpy<2') || numpy=()
+  pip_install "${numpy[@]}" -r tools/requirements.txt
   touch .venv/COLCON_IGNORE
   echo "$runtime_stamp" > .venv/.runtime-stamp
 fi
@@ -106,7 +108,7 @@ fi
 # --- the workspace ----------------------------------------------------------------------------
 # A package is built anew when what colcon installs from it has changed; Python sources are
 # linked, so that an edit needs no build.
-build_stamp=$( { echo "$runtime_stamp"; find msg launch config src colcon.meta \
+build_stamp=$( { echo "$runtime_stamp"; cat .venv/.dev-stamp 2>/dev/null || true; find msg launch config src colcon.meta \
   \( -path '*/__pycache__' -o -path '*/test' \) -prune -o -type f \
   \( -name package.xml -o -name setup.py -o -name setup.cfg -o -name CMakeLists.txt -o -name '*.msg' -o -name '*.srv' \
      -o -path 'launch/*' -o -path 'config/*' -o -name colcon.meta -o -path '*/models/*' \) -print0 | sort -z | xargs -0 sha256sum

@@ -29,6 +29,8 @@ SETTLE = 0.3
 AWAY = 1.5
 """Time [s] for the arm to leave a place where a cube is to lie."""
 ATTEMPTS = 6
+REARM = 10.0
+"""Time [s] for a latched gate to accept reset and enable."""
 
 
 class Stopped(Exception):
@@ -88,6 +90,7 @@ class Evaluation:
 
     def play(self, trial: Trial) -> Result:
         """Place the cubes, say the sentences, and watch what the arm does."""
+        self._arm_gate()
         self._place(trial)
         self._observer.instruct("")
         self._wait_for(trial)
@@ -102,6 +105,19 @@ class Evaluation:
             if result is not None:
                 return result
             self._pause()
+
+    def _arm_gate(self) -> None:
+        """Reset and enable a gate that latched in the trial before, which it cost already."""
+        deadline = time.monotonic() + REARM
+        while self._gate() in ("LATCHED", "STOPPING", "READY", "INACTIVE"):
+            refused = self._observer.rearm_gate()
+            if time.monotonic() > deadline:
+                raise GraphFailed(f"the gate stays {self._gate()}: {refused}")
+            self._sleep(0.3)
+
+    def _gate(self) -> str:
+        safety = self._observer.recorder.safety
+        return safety.state if safety else ""
 
     def _place(self, trial: Trial) -> None:
         """Place the cubes; where the arm is in the way it is sent to another cube first."""

@@ -19,6 +19,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.signals import SignalHandlerOptions
+from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 from vla_msgs.msg import ActionChunk, Instruction, LatencyTrace, SafetyState, TaskState
 from vla_msgs.srv import ResetScene
@@ -46,6 +47,8 @@ class Observer:
         self.node = Node(name, start_parameter_services=False, enable_rosout=False)
         self._instruction = self.node.create_publisher(Instruction, "/vla/instruction", qos.LATCHED)
         self._reset = self.node.create_client(ResetScene, "/sim_arm/reset")
+        self._gate_reset = self.node.create_client(Trigger, "/safety_gate/reset")
+        self._gate_enable = self.node.create_client(Trigger, "/safety_gate/enable")
         self._subscribe(robot)
         # Not the EventsExecutor: its shutdown from another thread can wait for ever.
         self._executor = SingleThreadedExecutor()
@@ -139,13 +142,22 @@ class Observer:
 
     def reset_scene(self, seed: int, timeout: float = 5.0) -> str:
         """Place the cubes anew; return why that was not done within ``timeout`` [s], else empty."""
-        if not self._reset.wait_for_service(timeout):
-            return "/sim_arm/reset is not there"
+        return self._call(self._reset, ResetScene.Request(seed=seed), timeout)
+
+    def rearm_gate(self, timeout: float = 2.0) -> str:
+        """Reset a latched gate and enable it; return why that was refused, else empty."""
+        refused = self._call(self._gate_reset, Trigger.Request(), timeout)
+        enabled = self._call(self._gate_enable, Trigger.Request(), timeout)
+        return f"{enabled} (reset: {refused or 'done'})" if enabled else ""
+
+    def _call(self, client: Any, request: Any, timeout: float) -> str:
+        if not client.wait_for_service(timeout):
+            return f"{client.srv_name} is not there"
         done = threading.Event()
-        future = self._reset.call_async(ResetScene.Request(seed=seed))
+        future = client.call_async(request)
         future.add_done_callback(lambda _: done.set())
         if not done.wait(timeout):
-            return "/sim_arm/reset does not answer"
+            return f"{client.srv_name} does not answer"
         answer = future.result()
         return "" if answer.success else str(answer.message or "refused")
 

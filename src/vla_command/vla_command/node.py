@@ -27,6 +27,7 @@ from vla_common.core.stats import RateMeter, Window
 from vla_common.core.trace import Trace
 from vla_common.node import VlaNode, run
 
+PRIORITY = 30  # SCHED_FIFO of the whole process
 PERIOD_NS = 10_000_000  # 100 Hz
 GRAPH_PERIOD_NS = 250_000_000
 
@@ -194,7 +195,7 @@ class CommandPublisher(VlaNode):
 
 def main() -> None:
     """Run joint_command_publisher."""
-    sys.exit(run(lambda: [CommandPublisher()]))
+    sys.exit(run(lambda: [CommandPublisher()], priority=PRIORITY))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from vla_common.core.errors import UserError
+from vla_common.core.priority import raise_priority
 from vla_common.core.robot import SECTIONS, Robot, from_parameters
 from vla_common.diagnostics import Diagnostics
 
@@ -211,8 +212,11 @@ def _bring_up(nodes: list[VlaNode]) -> bool:
     )
 
 
-def run(make_nodes: Callable[[], list[VlaNode]]) -> int:
+def run(make_nodes: Callable[[], list[VlaNode]], priority: int = 0) -> int:
     """Run nodes until SIGINT or SIGTERM (returns 0) or a failure (returns 1).
+
+    With a ``priority`` 1..99 the whole process, the middleware's threads included, runs under
+    SCHED_FIFO where that is permitted.
 
     The nodes share one executor on a thread of its own; signals are handled here, so that every
     node is deactivated and shut down in order, the arm at rest.
@@ -220,12 +224,15 @@ def run(make_nodes: Callable[[], list[VlaNode]]) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    refused = raise_priority(priority) if priority else ""
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     nodes: list[VlaNode] = []
     executor: Any = None
     thread: threading.Thread | None = None
     try:
         nodes = make_nodes()
+        if refused:
+            nodes[0].get_logger().warning(refused)
         for node in nodes:
             node.on_fatal = stop.set
         # An EventsExecutor that spins must not meet another thread that creates or destroys

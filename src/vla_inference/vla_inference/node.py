@@ -29,6 +29,7 @@ from vla_inference.core.phase import PhaseLock
 from vla_inference.core.player import ActionPlayer
 
 WARM_UP_RUNS = 3
+PLAYER_PRIORITY = 10  # SCHED_FIFO, below the gate and the publisher
 Observe = Callable[[float], Any]
 
 
@@ -107,7 +108,9 @@ class VlaInference(VlaNode):
         self._running = True
         self._worker = threading.Thread(target=self._work, name="inference", daemon=True)
         self._worker.start()
-        self._player_loop = DeadlineLoop("player", period_ns, self._tick, self.fatal)
+        self._player_loop = DeadlineLoop(
+            "player", period_ns, self._tick, self.fatal, priority=PLAYER_PRIORITY
+        )
         self._player_loop.start()
 
     def pause(self) -> None:

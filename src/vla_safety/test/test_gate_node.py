@@ -38,7 +38,8 @@ class Peer:
     """Everything around the gate: plan, joint states, e-stop, publisher."""
 
     def __init__(self, **safety) -> None:
-        self.robot = make_robot(3, **{"joint_state_ms": 500.0, **safety})
+        patient = {"joint_state_ms": 1000.0, "no_chunk_ms": 20000.0, "max_action_age_ms": 2000.0}
+        self.robot = make_robot(3, **{**patient, "max_capture_age_ms": 3000.0, **safety})
         parameters = [*flat(self.robot.parameters), Parameter("autostart", value=False)]
         self.gate = SafetyGate(parameter_overrides=parameters)
         self.node = rclpy.create_node("peer")
@@ -105,9 +106,9 @@ class Peer:
         return self.states[-1].state if self.states else None
 
     def enable(self) -> None:
+        """Enable as soon as the gate knows where the arm is."""
         assert self.spin(lambda: any(a.state == SafetyState.INACTIVE for a in self.actions))
-        answer = self.call("enable")
-        assert answer.success, answer.message
+        assert self.spin(lambda: self.call("enable").success)
 
     def close(self) -> None:
         self.executor.shutdown()

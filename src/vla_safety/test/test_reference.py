@@ -20,7 +20,7 @@ def test_velocity_is_the_derivative():
     for at in range(10_000_000, 5 * STEP, 7_000_000):
         (before, after), _ = curve.sample(at - 1000, 2000, 2)
         _, v = curve.sample(at, 1, 1)
-        assert v[0] == pytest.approx((after - before) / 2e-6, rel=1e-3, abs=1e-3)
+        assert v[0] == pytest.approx((after - before) / 2e-6, rel=1e-3, abs=1e-2)
 
 
 def test_it_stands_still_outside():

@@ -26,6 +26,7 @@ from vla_safety.core.values import Lease, Output, RawChunk, Report
 from vla_safety.core.values import SafeAction as SafeActionValue
 from vla_safety.report import GateReport
 
+PRIORITY = 30  # SCHED_FIFO of the whole process
 PERIOD_NS = 20_000_000  # 50 Hz: the lease and the watching of the sources
 CLOCK_PAIR_NS = 2_000_000  # two clock readings further apart than this are not compared
 AUTO_ENABLE_NS = 500_000_000  # somebody must listen for this long before auto_enable
@@ -178,10 +179,13 @@ class SafetyGate(VlaNode):
             self._publish(call(*fields, time.monotonic_ns()), received_ns)
 
     def _arm(self, gate: Gate, now_ns: int) -> None:
-        """Arm the gate, that is auto_enable, once somebody is there to see it enable."""
+        """Arm the gate, that is auto_enable, once the publisher is there to see it enable.
+
+        The lease has no other subscriber; a view may listen to the path.
+        """
         if self._armed:
             return
-        if self._actions.get_subscription_count() == 0:
+        if min(self._actions.get_subscription_count(), self._leases.get_subscription_count()) == 0:
             self._listened_ns = now_ns
         elif now_ns - self._listened_ns >= AUTO_ENABLE_NS:
             self._armed = True
@@ -259,7 +263,7 @@ class SafetyGate(VlaNode):
 
 def main() -> None:
     """Run safety_gate."""
-    sys.exit(run(lambda: [SafetyGate()]))
+    sys.exit(run(lambda: [SafetyGate()], priority=PRIORITY))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from vla_sim.core.studio import Studio
 from vla_sim.core.world import World
 
 PERIOD_NS = 10_000_000
+PRIORITY = 20  # SCHED_FIFO of the control loop, as on a real controller
 TASK_EVERY = 5  # control cycles
 SWITCH_INTERVAL = 0.0005  # [s] a thread waits at most this long for the interpreter
 
@@ -98,7 +99,7 @@ class SimArm(VlaNode):
         """Start both loops."""
         camera_ns = round(1e9 / self.robot.cameras[0].rate)
         self._loops = [
-            DeadlineLoop("control", PERIOD_NS, self._control, self.fatal),
+            DeadlineLoop("control", PERIOD_NS, self._control, self.fatal, PRIORITY),
             DeadlineLoop("cameras", camera_ns, self._cameras, self.fatal),
         ]
         for loop in self._loops:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from vla_common.core.priority import raise_priority
 from vla_common.core.stats import Window
 
 
@@ -15,6 +16,8 @@ class DeadlineLoop:
     Missed deadlines are skipped and counted, never made up for in a burst. :meth:`wake` makes
     ``work`` run at once in between (``deadline_ns`` is then 0). An exception in ``work`` ends the
     loop after ``on_error`` was called with it: a control loop that failed does not continue.
+    With a ``priority`` 1..99 the thread runs under SCHED_FIFO where that is permitted;
+    ``refused`` says where it was not.
     """
 
     def __init__(
@@ -23,6 +26,7 @@ class DeadlineLoop:
         period_ns: int,
         work: Callable[[int, int], None],
         on_error: Callable[[BaseException], None],
+        priority: int = 0,
     ) -> None:
         if period_ns <= 0:
             raise ValueError(f"period_ns must be > 0, got {period_ns}")
@@ -30,6 +34,8 @@ class DeadlineLoop:
         self.period_ms = Window(2048)
         self.overruns = 0
         self.shift_ns = 0  # added once to the next deadline: moves the phase of the loop
+        self.refused = ""
+        self._priority = priority
         self._work = work
         self._on_error = on_error
         self._condition = threading.Condition()
@@ -73,6 +79,8 @@ class DeadlineLoop:
             return woken
 
     def _run(self) -> None:
+        if self._priority:
+            self.refused = raise_priority(self._priority, threading.get_native_id())
         deadline_ns = time.monotonic_ns() + self.period_ns
         last_ns = 0
         try:

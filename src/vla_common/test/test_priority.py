@@ -1,0 +1,36 @@
+"""Raising the priority works or says why not; it never raises."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from vla_common.core import priority
+
+PROGRAM = """
+import os
+from vla_common.core.priority import raise_priority
+said = raise_priority(11)
+print(said or os.sched_getscheduler(0) == os.SCHED_FIFO)
+"""
+
+
+def test_it_is_raised_or_the_reason_is_told():
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment, timeout=30
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == "True" or "refused" in result.stdout
+
+
+@pytest.mark.parametrize("nice_works", [True, False])
+def test_refusal_is_told(monkeypatch, nice_works):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    monkeypatch.setattr(os, "setpriority", refuse if not nice_works else lambda *_: None)
+    said = priority.raise_priority(11)
+    assert "SCHED_FIFO 11" in said
+    assert ("instead" in said) == nice_works
