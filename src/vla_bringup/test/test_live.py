@@ -40,6 +40,13 @@ def test_the_line_tells_rates_gate_and_task() -> None:
         assert words in text
 
 
+def test_a_publisher_that_stands_is_told() -> None:
+    found = recorder()
+    values = {"State": "latched", "Cause": "lease lost"}
+    found.on_diagnostic("joint_command_publisher: Loop", 2, "lease lost", values)
+    assert "publisher latched (lease lost)" in line(found, ResourceMeter())
+
+
 def test_the_line_before_anything_was_seen() -> None:
     assert "no command yet" in line(Recorder(), ResourceMeter())
 

@@ -29,8 +29,9 @@ SETTLE = 0.3
 AWAY = 1.5
 """Time [s] for the arm to leave a place where a cube is to lie."""
 ATTEMPTS = 6
-REARM = 10.0
-"""Time [s] for a latched gate to accept reset and enable."""
+REARM, REARM_EVERY = 15.0, 1.2
+"""Time [s] for a latched gate to accept reset and enable; the publisher tells once a second."""
+PASSING = ("ACTIVE", "SLOW", "HOLD")
 
 
 class Stopped(Exception):
@@ -76,11 +77,7 @@ class Evaluation:
         deadline = time.monotonic() + STARTUP
         while time.monotonic() < deadline:
             safety, task = self._observer.recorder.safety, self._observer.recorder.task
-            if (
-                safety is not None
-                and safety.state in ("ACTIVE", "SLOW", "HOLD")
-                and task is not None
-            ):
+            if safety is not None and safety.state in PASSING and task is not None:
                 return
             self._pause()
         state = safety.state if safety else "not heard of"
@@ -107,13 +104,18 @@ class Evaluation:
             self._pause()
 
     def _arm_gate(self) -> None:
-        """Reset and enable a gate that latched in the trial before, which it cost already."""
+        """Enable gate and publisher anew when one latched in the trial before, which it cost."""
         deadline = time.monotonic() + REARM
-        while self._gate() in ("LATCHED", "STOPPING", "READY", "INACTIVE"):
-            refused = self._observer.rearm_gate()
+        stopped = False
+        while self._gate() not in PASSING or self._observer.recorder.publisher_stands():
+            if not stopped and self._gate() in PASSING:
+                refused = self._observer.stop_gate()
+                stopped = True
+            else:
+                refused = self._observer.rearm_gate()
             if time.monotonic() > deadline:
                 raise GraphFailed(f"the gate stays {self._gate()}: {refused}")
-            self._sleep(0.3)
+            self._sleep(REARM_EVERY)
 
     def _gate(self) -> str:
         safety = self._observer.recorder.safety

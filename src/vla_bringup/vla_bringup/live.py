@@ -74,6 +74,8 @@ def _facts(plan: Plan, recorder: Recorder, now_ns: int) -> Table:
     )
     table.add_row("task", _task(recorder))
     table.add_row("gate", _state(recorder))
+    if recorder.publisher_stands():
+        table.add_row("publisher", Text(f"latched  {recorder.publisher[1]}", "bold red"))
     table.add_row("/vla/actions", _hertz(recorder.actions, now_ns))
     table.add_row("trajectories", _hertz(recorder.trajectories, now_ns))
     table.add_row("cameras", Text(cameras or "-"))
@@ -200,6 +202,8 @@ def line(recorder: Recorder, meter: ResourceMeter) -> str:
     ]
     if recorder.safety is not None and recorder.safety.cause:
         words[-1] += f" ({recorder.safety.cause})"
+    if recorder.publisher_stands():
+        words.append(f"publisher latched ({recorder.publisher[1]})")
     if recorder.task is not None:
         task = recorder.task
         distance = task.distances.get(task.target)

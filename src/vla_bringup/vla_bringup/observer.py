@@ -47,6 +47,7 @@ class Observer:
         self.node = Node(name, start_parameter_services=False, enable_rosout=False)
         self._instruction = self.node.create_publisher(Instruction, "/vla/instruction", qos.LATCHED)
         self._reset = self.node.create_client(ResetScene, "/sim_arm/reset")
+        self._gate_stop = self.node.create_client(Trigger, "/safety_gate/stop")
         self._gate_reset = self.node.create_client(Trigger, "/safety_gate/reset")
         self._gate_enable = self.node.create_client(Trigger, "/safety_gate/enable")
         self._subscribe(robot)
@@ -143,6 +144,10 @@ class Observer:
     def reset_scene(self, seed: int, timeout: float = 5.0) -> str:
         """Place the cubes anew; return why that was not done within ``timeout`` [s], else empty."""
         return self._call(self._reset, ResetScene.Request(seed=seed), timeout)
+
+    def stop_gate(self, timeout: float = 2.0) -> str:
+        """Stop a gate that lets plans pass; return why that was refused, else empty."""
+        return self._call(self._gate_stop, Trigger.Request(), timeout)
 
     def rearm_gate(self, timeout: float = 2.0) -> str:
         """Reset a latched gate and enable it; return why that was refused, else empty."""

@@ -28,7 +28,7 @@ def moving(world, steps=6):
         q = world.gate.motion.command(world.now)[0]
         rows = q + np.clip(goal - q, -0.02, 0.02) * np.arange(1, 9)[:, None]
         assert world.chunk(rows).action is not None
-        world.tick(20), world.tick(20), world.tick(10)  # noqa: B018
+        world.tick(20), world.tick(20), world.tick(10)
     assert np.abs(world.gate.motion.command(world.now)[1]).max() > 0.1
     return world
 
@@ -148,7 +148,7 @@ def test_targets_outside_are_clamped_and_counted(world):
     for _ in range(200):
         q = world.gate.motion.command(world.now)[0]
         world.chunk(np.vstack((q + 0.1, np.full((7, 3), 50.0))))
-        world.tick(20), world.tick(20), world.tick(10)  # noqa: B018
+        world.tick(20), world.tick(20), world.tick(10)
     assert count(world, Reason.CLAMPED) > 0
     assert (world.gate.motion.path.q <= 2.0).all()
     assert world.gate.motion.command(world.now)[0] == pytest.approx(np.full(3, 2.0), abs=0.02)
@@ -436,7 +436,7 @@ def test_soft_start_ramps_the_speed():
         q = world.gate.motion.command(world.now)[0]
         world.chunk(q + 0.03 * np.arange(1, 9)[:, None])
         speeds.append(float(np.abs(world.gate.motion.path.v).max()))
-        world.tick(20), world.tick(20), world.tick(10)  # noqa: B018
+        world.tick(20), world.tick(20), world.tick(10)
     assert speeds[4] < 0.3 * 0.72
     assert max(speeds) > 0.5
     assert all(s <= 0.72 * max(0.05, i * 0.05 + 0.051) + 1e-9 for i, s in enumerate(speeds[:20]))

@@ -15,9 +15,11 @@ from vla_safety.oracle import Stated, Track
 NAN, INF = float("nan"), float("inf")
 ODD = [
     None, True, -1, 0, 1, 3, 1 << 31, 1 << 32, 1 << 63, -(1 << 63), 1 << 64, 10**400, 0.05, -0.0,
-    1e308, -1e308, 5e-324, NAN, INF, -INF, "", "j0", "関節", "\ud800", b"\x00", [], [[]], {}, (), object(),
+    1e308, -1e308, 5e-324, NAN, INF, -INF, "", "j0", "関節", "\ud800", b"\x00", [], [[]], {},
+    (), object(),
     [NAN] * 24, [1e308] * 24, [INF] * 24, [0.0] * 23, ["a"] * 24, [None] * 24, np.zeros((8, 3)),
-    np.zeros((3, 8)), np.zeros((2, 3, 4)), np.full(24, 1e300), ["j0", "j1", "j2"], ["j2", "j1", "j0"],
+    np.zeros((3, 8)), np.zeros((2, 3, 4)), np.full(24, 1e300),
+    ["j0", "j1", "j2"], ["j2", "j1", "j0"],
     ["j0", "j1", "j1"], ["j0"], ["J0", "J1", "J2"], ["сустав", "j1", "j2"], 1e5, 2.5, 10**18,
 ]  # fmt: skip
 FIELDS = ("epoch", "seq", "joint_names", "step_dt", "horizon", "start_ns", "positions",
@@ -63,7 +65,9 @@ def mutated(world: World, rng: random.Random, rows: np.ndarray):
             changes[field] = rng.choice(ODD)
         elif field == "positions":
             values = rows.ravel().copy()
-            values[rng.randrange(values.size)] = rng.choice([NAN, INF, -INF, 1e308, -1e9, 2.1, -2.1])
+            values[rng.randrange(values.size)] = rng.choice(
+                [NAN, INF, -INF, 1e308, -1e9, 2.1, -2.1]
+            )
             changes[field] = values
         elif field in ("start_ns", "capture_ns", "stamp_ns"):
             changes[field] = world.now + rng.randrange(-(10**10), 10**10)
@@ -88,7 +92,10 @@ def fuzz(messages: int, seed: int) -> dict[str, int]:
             q = world.gate.motion.command(world.now)[0]
             rows = q + numbers.uniform(-0.05, 0.05, 3) * np.arange(1, 9)[:, None]
             output = world.take(world.gate.on_chunk(mutated(world, rng, rows), world.now))
-            passed, refused = passed + (output.action is not None), refused + (output.action is None)
+            passed, refused = (
+                passed + (output.action is not None),
+                refused + (output.action is None),
+            )
             if rng.random() < 0.02:
                 odd = [rng.choice(ODD) for _ in range(3)]
                 world.gate.on_joint_state(*odd, world.now)

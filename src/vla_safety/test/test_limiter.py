@@ -28,9 +28,7 @@ def stopping_distance(v: float, brake: float, dt: float) -> float:
     return distance
 
 
-@given(
-    st.floats(0.01, 5.0), st.floats(0.1, 50.0), st.sampled_from([0.005, 0.01, 0.02, 0.05, 0.1])
-)
+@given(st.floats(0.01, 5.0), st.floats(0.1, 50.0), st.sampled_from([0.005, 0.01, 0.02, 0.05, 0.1]))
 def test_the_bound_is_exact_the_stop_just_fits(distance, brake, dt):
     new = towards(distance, 0.0, dt, brake)
     used = new * dt / 2.0 + stopping_distance(new, brake, dt)
@@ -129,7 +127,9 @@ def test_near_a_limit_a_joint_stops_on_its_own():
 
 
 def test_path_between_rows_and_its_rest():
-    path = Path(100, 10_000_000, np.array([[0.0], [0.01], [0.02]]), np.array([[1.0], [1.0], [0.0]]), 1)
+    path = Path(
+        100, 10_000_000, np.array([[0.0], [0.01], [0.02]]), np.array([[1.0], [1.0], [0.0]]), 1
+    )
     assert path.at(100 + 5_000_000)[0][0] == pytest.approx(0.005)
     assert path.at(10**9)[1][0] == 0.0
     assert path.grid(50) == 100

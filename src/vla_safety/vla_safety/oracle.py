@@ -91,7 +91,10 @@ class Track:
         if self._times[last] != start_ns and not at_end:
             self.verdict.violations.append("begins between two rows")
             return
-        if np.abs(q - self._q[last]).max() > TOLERANCE or np.abs(v - self._v[last]).max() > TOLERANCE:
+        if (
+            np.abs(q - self._q[last]).max() > TOLERANCE
+            or np.abs(v - self._v[last]).max() > TOLERANCE
+        ):
             self.verdict.violations.append("does not begin where the last path was")
         gap = (start_ns - self._times[last]) // step_ns
         keep = last if gap == 0 else last + 1

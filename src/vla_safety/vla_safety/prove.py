@@ -74,7 +74,9 @@ def random_limits(rng: np.random.Generator) -> Limits:
     return limits
 
 
-def rows(rng: np.random.Generator, kind: str, limits: Limits, at: np.ndarray, now: float) -> np.ndarray:
+def rows(
+    rng: np.random.Generator, kind: str, limits: Limits, at: np.ndarray, now: float
+) -> np.ndarray:
     """Return the positions (8, joints) of a plan of some kind, however unreasonable."""
     n = limits.joints
     low, high = np.maximum(limits.q_min, -10.0), np.minimum(limits.q_max, 10.0)
@@ -83,7 +85,9 @@ def rows(rng: np.random.Generator, kind: str, limits: Limits, at: np.ndarray, no
     if kind == "noise":
         return rng.uniform(low, high, (8, n))
     if kind == "reversal":
-        return at + side * limits.v_max * 0.05 * np.where(steps % int(rng.integers(2, 5)) == 0, -1, 1)
+        return at + side * limits.v_max * 0.05 * np.where(
+            steps % int(rng.integers(2, 5)) == 0, -1, 1
+        )
     if kind == "outside":
         return at + side * 10.0 ** rng.uniform(0, 6) * steps
     if kind == "corner":

@@ -93,6 +93,7 @@ class Recorder:
         self.cameras: dict[str, float] = {}
         self.model: dict[str, str] = {}
         self.levels: dict[str, tuple[int, str]] = {}
+        self.publisher = ("", "")
         self.warnings: deque[str] = deque(maxlen=4)
 
     def on_actions(self, sent_ns: int, now_ns: int) -> None:
@@ -124,10 +125,16 @@ class Recorder:
         if name.startswith("camera_ingest: ") and name.endswith(" topic") and "rate" in values:
             camera = name.removeprefix("camera_ingest: ").removesuffix(" topic")
             self.cameras[camera] = _number(values["rate"])
+        elif name == "joint_command_publisher: Loop":
+            self.publisher = (values.get("State", ""), values.get("Cause", ""))
         elif name == "vla_inference: Model":
             self.model = dict(values)
         elif name == "vla_inference: Inference" and values.get("Instruction"):
             self.instruction = values["Instruction"]
+
+    def publisher_stands(self) -> bool:
+        """Return whether the publisher latched: it moves only after stop, reset and enable."""
+        return self.publisher[0] == "latched"
 
     def faults(self) -> dict[str, tuple[int, str]]:
         """Return the diagnostics that are not OK: name -> (level, message)."""

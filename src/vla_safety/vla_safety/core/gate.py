@@ -8,19 +8,16 @@ import numpy as np
 
 from vla_common.core.clock import ClockOffset
 from vla_common.core.robot import Robot
-from vla_common.core.trace import Trace
+from vla_safety.core.announcer import Announcer
 from vla_safety.core.checks import InputCheck, Refused
 from vla_safety.core.limits import limits_of
 from vla_safety.core.motion import Motion
-from vla_safety.core.path import Path
+from vla_safety.core.permits import Permits
 from vla_safety.core.reasons import INPUT, LATCHING, REASONS, SHAPE_FAULTS, Counts, Reason
 from vla_safety.core.sources import EstopWatch, JointWatch
 from vla_safety.core.state_machine import ENABLED, MOVING, Event, Machine, State
-from vla_safety.core.values import Lease, Output, Plan, RawChunk, Report, SafeAction
+from vla_safety.core.values import Output, Plan, RawChunk, Report
 
-RESET_CLEAR_NS = 1_000_000_000
-"""A cause must be away this long before reset is allowed."""
-REPORT_NS = 1_000_000_000
 CONFIDENCE_TICKS = 5
 NON_FINITE_HOLD = 2
 ANCHOR_SHARE = 0.05
@@ -47,10 +44,11 @@ class Gate:
         self.joints = JointWatch(self.limits, safety)
         self.estop = EstopWatch(safety)
         self.machine = Machine()
+        self.permits = Permits(self.joints, self.estop, self.motion, safety.estop_required)
+        self.announcer = Announcer(round(safety.lease_ms * 1e6), round(1e9 / robot.control.rate))
         self.counts = Counts()
         self.clock = ClockOffset()
         self.last_error: BaseException | None = None
-        self.seq = 0
         self.plans = 0  # followed after the soft start
         self.refused_running = 0
         self.clamps: dict[str, int] = dict.fromkeys(self.limits.names, 0)
@@ -60,16 +58,9 @@ class Gate:
         self._enabled_ns = 0
         self._plan_ns = 0
         self._auto = False
-        self._hold_ns = 0
-        self._report_ns = 0
-        self._reported: Report | None = None
-        self.last_plan: Plan | None = None
-        self._pending: SafeAction | None = None
         self._no_chunk_ns = round(safety.no_chunk_ms * 1e6)
         self._recover_ns = round(safety.recover_ms * 1e6)
-        self._lease_ns = round(safety.lease_ms * 1e6)
         self._soft_ns = round(safety.soft_start_ms * 1e6)
-        self._hold_period_ns = round(1e9 / robot.control.rate)
         span = ANCHOR_SHARE * (self.limits.q_max - self.limits.q_min)
         self._anchor = np.minimum(ANCHOR, span)
 
@@ -168,7 +159,7 @@ class Gate:
     def internal_error(self, error: BaseException, now_ns: int) -> Output:
         """Latch because of a bug; what was promised already ends in a verified stop."""
         self.last_error = error
-        self._pending = None
+        self.announcer.drop()
         self.counts.add(Reason.INTERNAL, now_ns)
         self._latched[Reason.INTERNAL] = now_ns
         self.machine.raise_event(Event.TRIP, now_ns, Reason.INTERNAL.value)
@@ -178,40 +169,13 @@ class Gate:
         except Exception:  # the path sent before runs out by itself
             return Output()
 
-    # --- what stands in the way ---------------------------------------------------------------
     def reset_blocked_by(self, now_ns: int) -> list[str]:
         """Return why reset would be refused now; empty outside STOPPING and LATCHED."""
-        if self.state not in (State.STOPPING, State.LATCHED):
-            return []
-        blocked = self._standing_blocked_by(now_ns)
-        for reason, last_ns in self._latched.items():
-            if now_ns - last_ns < RESET_CLEAR_NS:
-                blocked.append(f"{reason.value} less than {RESET_CLEAR_NS * 1e-9:g} s ago")
-        return blocked
+        return self.permits.reset_blocked_by(self.state, self._latched, now_ns)
 
     def enable_blocked_by(self, now_ns: int) -> list[str]:
         """Return why enable would be refused now."""
-        if self.state in ENABLED:
-            return [f"enabled already: state {self.state.name}"]
-        if self.state in (State.STOPPING, State.LATCHED):
-            return [f"state {self.state.name}: ~/reset first"]
-        blocked = self._standing_blocked_by(now_ns)
-        if self.joints.known and self.joints.outside():
-            blocked.append("a joint is measured outside its position limits")
-        if self.robot.safety.estop_required and not self.estop.seen:
-            blocked.append("no e-stop heartbeat was seen on /vla/estop")
-        return blocked
-
-    def _standing_blocked_by(self, now_ns: int) -> list[str]:
-        blocked = [f"e-stop pressed: {name}" for name in self.estop.pressed()]
-        blocked += [f"e-stop heartbeat lost: {name}" for name in self.estop.silent(now_ns)]
-        if self.joints.stale(now_ns):
-            blocked.append("joint states missing or stale")
-        elif not self.joints.still():
-            blocked.append("the arm moves")
-        if not self.motion.at_rest(now_ns):
-            blocked.append("the stop has not ended")
-        return blocked
+        return self.permits.enable_blocked_by(self.state, now_ns)
 
     # --- plans --------------------------------------------------------------------------------
     def _chunk(self, raw: RawChunk, now_ns: int) -> None:
@@ -228,14 +192,14 @@ class Gate:
         self.checks.accept(plan)
         self._running["shape"] = self._running["finite"] = self.refused_running = 0
         self._plan_ns = now_ns
-        self.last_plan = plan
+        self.announcer.last_plan = plan
         self._weigh(plan, now_ns)
         if self.state not in MOVING or curve is None:
             return
         self.motion.follow(plan, curve, now_ns, self._speed(now_ns))
         self._note_limits(now_ns)
         if self.motion.path is not None:
-            self._pending = self._action(self.motion.path, plan, now_ns)
+            self.announcer.path(self.motion.path, plan, self.state, now_ns)
 
     def _refuse(self, reason: Reason, now_ns: int) -> None:
         self.counts.add(reason, now_ns)
@@ -358,46 +322,21 @@ class Gate:
         if self.motion.at_rest(now_ns):
             self.machine.raise_event(Event.REST, now_ns)
         if self.motion.path is not None:
-            self._pending = self._action(self.motion.rest_of_path(now_ns), None, now_ns)
+            self.announcer.path(self.motion.rest_of_path(now_ns), None, self.state, now_ns)
 
     def _command(self, now_ns: int) -> np.ndarray:
         return self.motion.command(now_ns)[0]
 
     # --- outputs ------------------------------------------------------------------------------
-    def _action(self, path: Path, plan: Plan | None, now_ns: int) -> SafeAction:
-        self.seq += 1
-        self._hold_ns = now_ns
-        shown = plan or self.last_plan
-        return SafeAction(
-            epoch=shown.epoch if shown else 0,
-            seq=self.seq,
-            step_ns=path.step_ns,
-            tail_start=path.tail_start if plan else 0,
-            start_ns=path.start_ns,
-            positions=path.q,
-            velocities=path.v,
-            valid_until_ns=now_ns + self._lease_ns,
-            state=self.state,
-            stamp_ns=shown.stamp_ns if shown else 0,
-            trace=plan.trace if plan else Trace(),
-        )
-
     def _hold_action(self, now_ns: int) -> None:
         """While no plan passes, say at the usual rate that the arm stands still."""
-        if self.state in MOVING or self.motion.path is None or self._pending is not None:
+        if self.state in MOVING or self.motion.path is None:
             return
-        if now_ns - self._hold_ns >= self._hold_period_ns:
-            previous = self._hold_ns
-            self._pending = self._action(self.motion.rest_of_path(now_ns), None, now_ns)
-            on_time = now_ns - previous < 2 * self._hold_period_ns
-            self._hold_ns = previous + self._hold_period_ns if on_time else now_ns
+        if self.announcer.hold_is_due(now_ns):
+            self.announcer.hold(self.motion.rest_of_path(now_ns), self.state, now_ns)
 
     def _output(self, now_ns: int, lease: bool = False) -> Output:
-        action, self._pending = self._pending, None
-        given = None
-        if lease:
-            given = Lease(self.seq, now_ns + self._lease_ns, self.state)
-        return Output(action, given, self._report(now_ns))
+        return self.announcer.output(self.report(now_ns), lease, now_ns)
 
     def report(self, now_ns: int) -> Report:
         """Return the state as it is published."""
@@ -410,23 +349,6 @@ class Gate:
             NAMES,
             tuple(self.counts.total.values()),
         )
-
-    def _report(self, now_ns: int) -> Report | None:
-        report, old = self.report(now_ns), self._reported
-        same = old is not None and (
-            (old.state, old.cause, old.reset_blocked_by, old.min_epoch, old.transitions)
-            == (
-                report.state,
-                report.cause,
-                report.reset_blocked_by,
-                report.min_epoch,
-                report.transitions,
-            )
-        )
-        if same and now_ns - self._report_ns < REPORT_NS:
-            return None
-        self._reported, self._report_ns = report, now_ns
-        return report
 
     def held_back(self) -> float:
         """Return the share 0..1 of plans, after the soft start, that a limit held back."""

@@ -1,0 +1,76 @@
+"""What is told downstream: paths, leases and reports, each when it is due."""
+
+from __future__ import annotations
+
+from vla_common.core.trace import Trace
+from vla_safety.core.path import Path
+from vla_safety.core.state_machine import State
+from vla_safety.core.values import Lease, Output, Plan, Report, SafeAction
+
+REPORT_NS = 1_000_000_000
+
+
+class Announcer:
+    """Numbers the paths, and keeps the one to send until the next output."""
+
+    def __init__(self, lease_ns: int, hold_period_ns: int) -> None:
+        self.seq = 0
+        self.last_plan: Plan | None = None
+        self._lease_ns = lease_ns
+        self._hold_period_ns = hold_period_ns
+        self._pending: SafeAction | None = None
+        self._sent_ns = 0
+        self._report_ns = 0
+        self._reported: Report | None = None
+
+    def path(self, path: Path, plan: Plan | None, state: State, now_ns: int) -> None:
+        """Let a path be sent with the next output; ``plan`` is what it follows, None for a stop."""
+        self.seq += 1
+        self._sent_ns = now_ns
+        shown = plan or self.last_plan
+        self._pending = SafeAction(
+            epoch=shown.epoch if shown else 0,
+            seq=self.seq,
+            step_ns=path.step_ns,
+            tail_start=path.tail_start if plan else 0,
+            start_ns=path.start_ns,
+            positions=path.q,
+            velocities=path.v,
+            valid_until_ns=now_ns + self._lease_ns,
+            state=state,
+            stamp_ns=shown.stamp_ns if shown else 0,
+            trace=plan.trace if plan else Trace(),
+        )
+
+    def hold_is_due(self, now_ns: int) -> bool:
+        """Return whether it is time to say again that the arm stands still."""
+        return self._pending is None and now_ns - self._sent_ns >= self._hold_period_ns
+
+    def hold(self, path: Path, state: State, now_ns: int) -> None:
+        """Say that the arm stands still; on average at the rate of plans."""
+        due_ns = self._sent_ns + self._hold_period_ns
+        self.path(path, None, state, now_ns)
+        if now_ns - due_ns < self._hold_period_ns:
+            self._sent_ns = due_ns
+
+    def drop(self) -> None:
+        """Forget what was to be sent."""
+        self._pending = None
+
+    def output(self, report: Report, lease: bool, now_ns: int) -> Output:
+        """Return what is to be published now."""
+        action, self._pending = self._pending, None
+        given = Lease(self.seq, now_ns + self._lease_ns, report.state) if lease else None
+        return Output(action, given, report if self._is_news(report, now_ns) else None)
+
+    def _is_news(self, report: Report, now_ns: int) -> bool:
+        old = self._reported
+        same = old is not None and (
+            (old.state, old.cause, old.reset_blocked_by, old.min_epoch, old.transitions)
+            == (report.state, report.cause, report.reset_blocked_by, report.min_epoch,
+                report.transitions)
+        )  # fmt: skip
+        if same and now_ns - self._report_ns < REPORT_NS:
+            return False
+        self._reported, self._report_ns = report, now_ns
+        return True

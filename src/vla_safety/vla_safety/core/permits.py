@@ -1,0 +1,60 @@
+"""What stands in the way of reset and of enable, in words for the operator."""
+
+from __future__ import annotations
+
+from vla_safety.core.motion import Motion
+from vla_safety.core.reasons import Reason
+from vla_safety.core.sources import EstopWatch, JointWatch
+from vla_safety.core.state_machine import ENABLED, State
+
+RESET_CLEAR_NS = 1_000_000_000
+"""A cause must be away this long before reset is allowed."""
+
+
+class Permits:
+    """Reads the sources and the motion; changes nothing."""
+
+    def __init__(
+        self, joints: JointWatch, estop: EstopWatch, motion: Motion, estop_required: bool
+    ) -> None:
+        self._joints = joints
+        self._estop = estop
+        self._motion = motion
+        self._required = estop_required
+
+    def reset_blocked_by(self, state: State, latched: dict[Reason, int], now_ns: int) -> list[str]:
+        """Return why reset would be refused now; empty outside STOPPING and LATCHED.
+
+        ``latched`` says when each cause was last there.
+        """
+        if state not in (State.STOPPING, State.LATCHED):
+            return []
+        blocked = self._standing(now_ns)
+        for reason, last_ns in list(latched.items()):
+            if now_ns - last_ns < RESET_CLEAR_NS:
+                blocked.append(f"{reason.value} less than {RESET_CLEAR_NS * 1e-9:g} s ago")
+        return blocked
+
+    def enable_blocked_by(self, state: State, now_ns: int) -> list[str]:
+        """Return why enable would be refused now."""
+        if state in ENABLED:
+            return [f"enabled already: state {state.name}"]
+        if state in (State.STOPPING, State.LATCHED):
+            return [f"state {state.name}: ~/reset first"]
+        blocked = self._standing(now_ns)
+        if self._joints.known and self._joints.outside():
+            blocked.append("a joint is measured outside its position limits")
+        if self._required and not self._estop.seen:
+            blocked.append("no e-stop heartbeat was seen on /vla/estop")
+        return blocked
+
+    def _standing(self, now_ns: int) -> list[str]:
+        blocked = [f"e-stop pressed: {name}" for name in self._estop.pressed()]
+        blocked += [f"e-stop heartbeat lost: {name}" for name in self._estop.silent(now_ns)]
+        if self._joints.stale(now_ns):
+            blocked.append("joint states missing or stale")
+        elif not self._joints.still():
+            blocked.append("the arm moves")
+        if not self._motion.at_rest(now_ns):
+            blocked.append("the stop has not ended")
+        return blocked
