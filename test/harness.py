@@ -188,6 +188,9 @@ class PlanSource(threading.Thread):
         """Return the plan from ``now_ns`` on."""
         if self.watcher.safety is not None and self.watcher.safety.min_epoch > self.epoch:
             self.epoch, self.seq = self.watcher.safety.min_epoch, 0
+            # A new plan starts where the arm stands, as that of a policy does.
+            offset = self.watcher.desired[-1].position[0] - self.home[0]
+            self.start_ns = now_ns - round(offset / self.SPEED * 1e9)
         self.seq += 1
         first = now_ns + round(STEP * 1e9)
         rows = np.stack([self.target(first + round(i * STEP * 1e9)) for i in range(HORIZON)])

@@ -206,10 +206,17 @@ def _spin(executor: Any, stop: threading.Event, nodes: list[VlaNode]) -> None:
 
 
 def _bring_up(nodes: list[VlaNode]) -> bool:
+    """Configure all, then activate all.
+
+    The garbage is collected in between: with all of a process's modules in memory that takes
+    100 ms and more, in which no thread runs, and a control loop must not meet it.
+    """
     mine = [node for node in nodes if node.autostart]
-    return all(node.trigger_configure() is SUCCESS for node in mine) and all(
-        node.trigger_activate() is SUCCESS for node in mine
-    )
+    if not all(node.trigger_configure() is SUCCESS for node in mine):
+        return False
+    gc.collect()
+    gc.freeze()
+    return all(node.trigger_activate() is SUCCESS for node in mine)
 
 
 def run(make_nodes: Callable[[], list[VlaNode]], priority: int = 0) -> int:
@@ -245,8 +252,6 @@ def run(make_nodes: Callable[[], list[VlaNode]], priority: int = 0) -> int:
                 target=_spin, args=(executor, stop, nodes), name="executor", daemon=True
             )
             thread.start()
-            gc.collect()
-            gc.freeze()
             stop.wait()
         code = 1 if any(node.failure for node in nodes) else 0
     except UserError as error:
