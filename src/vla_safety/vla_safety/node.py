@@ -29,7 +29,7 @@ from vla_safety.report import GateReport
 PRIORITY = 30  # SCHED_FIFO of the whole process
 PERIOD_NS = 20_000_000  # 50 Hz: the lease and the watching of the sources
 CLOCK_PAIR_NS = 2_000_000  # two clock readings further apart than this are not compared
-AUTO_ENABLE_NS = 500_000_000  # somebody must listen for this long before auto_enable
+AUTO_ENABLE_NS = 1_000_000_000  # publisher and arm must be there for this long before auto_enable
 
 
 def raw_chunk(message: ActionChunk) -> RawChunk:
@@ -179,13 +179,18 @@ class SafetyGate(VlaNode):
             self._publish(call(*fields, time.monotonic_ns()), received_ns)
 
     def _arm(self, gate: Gate, now_ns: int) -> None:
-        """Arm the gate, that is auto_enable, once the publisher is there to see it enable.
+        """Arm the gate, that is auto_enable, once publisher and arm are there to see it enable.
 
-        The lease has no other subscriber; a view may listen to the path.
+        The lease has no other subscriber than the publisher; a view may listen to the path. The
+        wait lets the publisher and the controller find each other too: a controller that misses
+        the beginning of a path steps into its middle.
         """
         if self._armed:
             return
-        if min(self._actions.get_subscription_count(), self._leases.get_subscription_count()) == 0:
+        listeners = min(
+            self._actions.get_subscription_count(), self._leases.get_subscription_count()
+        )
+        if listeners == 0 or gate.joints.stale(now_ns):
             self._listened_ns = now_ns
         elif now_ns - self._listened_ns >= AUTO_ENABLE_NS:
             self._armed = True
