@@ -78,3 +78,16 @@ def test_shift_moves_the_phase_once():
     loop.stop()
     steps = [b - a for a, b in pairwise(deadlines)]
     assert steps[:3] == [50_000_000, 51_000_000, 50_000_000]
+
+
+def test_a_deadline_that_is_near_can_be_met_early_and_only_once():
+    calls = []
+    loop = DeadlineLoop("t", 100_000_000, lambda now, deadline: calls.append((now, deadline)), print)
+    loop.start()
+    assert not loop.pull_forward(1_000_000)
+    wait_for(lambda: loop.pull_forward(60_000_000))
+    wait_for(lambda: len(calls) >= 3)
+    loop.stop()
+    (first_now, first), (_, second), (_, third) = calls[:3]
+    assert 20_000_000 < first - first_now <= 60_000_000
+    assert (second - first, third - second) == (100_000_000, 100_000_000)

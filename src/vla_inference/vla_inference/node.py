@@ -29,6 +29,7 @@ from vla_inference.core.phase import PhaseLock
 from vla_inference.core.player import ActionPlayer
 
 WARM_UP_RUNS = 3
+EARLY_NS = 4_000_000  # a fresh chunk may be played this long before its tick
 PLAYER_PRIORITY = 10  # SCHED_FIFO, below the gate and the publisher
 Observe = Callable[[float], Any]
 
@@ -174,6 +175,8 @@ class VlaInference(VlaNode):
                 chunk = self.loop.infer(observation, time.monotonic_ns)
                 if chunk is None:
                     continue
+                if self._phase is not None and self._player_loop is not None:
+                    self._player_loop.pull_forward(EARLY_NS)
                 self.chunk_rate.add(chunk.trace.inference_ns)
                 if self._chunks.get_subscription_count() > 0:
                     self._chunks.publish(chunk_to_msg(chunk))
@@ -212,7 +215,7 @@ class VlaInference(VlaNode):
         self._actions.publish(chunk_to_msg(plan))
         self.actions_rate.add(now_ns)
         if self._phase is not None and self._player_loop is not None:
-            self._player_loop.shift_ns = self._phase.shift(now_ns, self.loop.newest_chunk_ns)
+            self._player_loop.shift_ns = self._phase.shift(deadline_ns, self.loop.newest_chunk_ns)
 
     def _warm_up(self) -> None:
         """Run the graphs a few times, so that the first real inference is not the slow one."""

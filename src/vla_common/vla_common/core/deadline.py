@@ -40,6 +40,8 @@ class DeadlineLoop:
         self._on_error = on_error
         self._condition = threading.Condition()
         self._woken = False
+        self._pulled = False
+        self._deadline_ns = 0
         self._running = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -59,6 +61,15 @@ class DeadlineLoop:
             self._woken = True
             self._condition.notify()
 
+    def pull_forward(self, window_ns: int) -> bool:
+        """Meet the next deadline now if it is at most ``window_ns`` away; return whether it is."""
+        with self._condition:
+            near = self._deadline_ns - time.monotonic_ns() <= window_ns
+            if near:
+                self._pulled = True
+                self._condition.notify()
+            return near
+
     def stop(self, timeout: float = 2.0) -> None:
         """End the thread and wait for it up to ``timeout`` [s]."""
         with self._condition:
@@ -67,34 +78,36 @@ class DeadlineLoop:
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(timeout)
 
-    def _wait(self, deadline_ns: int) -> bool:
-        """Wait for the deadline or a wake-up; return whether it was a wake-up."""
+    def _wait(self) -> bool:
+        """Wait for the deadline or a wake-up; return whether the deadline is still to come."""
         with self._condition:
-            while self._running and not self._woken:
-                left_ns = deadline_ns - time.monotonic_ns()
+            while self._running and not self._woken and not self._pulled:
+                left_ns = self._deadline_ns - time.monotonic_ns()
                 if left_ns <= 0:
                     break
                 self._condition.wait(left_ns * 1e-9)
-            woken, self._woken = self._woken, False
-            return woken
+            early = self._woken and not self._pulled
+            self._woken = self._pulled = False
+            return early and time.monotonic_ns() < self._deadline_ns
 
     def _run(self) -> None:
         if self._priority:
             self.refused = raise_priority(self._priority, threading.get_native_id())
-        deadline_ns = time.monotonic_ns() + self.period_ns
+        self._deadline_ns = time.monotonic_ns() + self.period_ns
         last_ns = 0
         try:
             while self._running:
-                woken = self._wait(deadline_ns)
+                early = self._wait()
                 if not self._running:
                     return
                 now_ns = time.monotonic_ns()
-                if woken and now_ns < deadline_ns:
+                if early:
                     self._work(now_ns, 0)
                     continue
                 if last_ns:
                     self.period_ms.add((now_ns - last_ns) * 1e-6)
                 last_ns = now_ns
+                deadline_ns = self._deadline_ns
                 self._work(now_ns, deadline_ns)
                 shift, self.shift_ns = self.shift_ns, 0
                 deadline_ns += self.period_ns + shift
@@ -102,6 +115,9 @@ class DeadlineLoop:
                 if late > 0:
                     self.overruns += int(late)
                     deadline_ns += int(late) * self.period_ns
-        except BaseException as error:
+                with self._condition:
+                    self._deadline_ns = deadline_ns
+                    self._pulled = False
+        except BaseException as error:  # the loop ends here, whatever it was
             self._running = False
             self._on_error(error)

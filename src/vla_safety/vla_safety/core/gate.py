@@ -149,7 +149,7 @@ class Gate:
         ):
             self.motion.anchor(self.joints.q, now_ns)
         self.checks.void_old_plans()
-        self.joints.off_ticks = 0
+        self.joints.off_ticks = self.joints.lag_ticks = 0
         self._holding.clear()
         self._running = dict.fromkeys(self._running, 0)
         self._enabled_ns = self._plan_ns = now_ns
@@ -266,8 +266,27 @@ class Gate:
                 self._hold(Reason.JOINT_OUTSIDE, now_ns)
             if joints.disagrees(self._command(now_ns)) >= self.robot.safety.tracking_ticks:
                 self._trip(Reason.TRACKING, now_ns)
+            elif joints.lag_ticks >= self.robot.safety.tracking_ticks:
+                self._hold(Reason.LAGGING, now_ns)
+            self._catch_up(now_ns)
         elif self.state is State.INACTIVE and not joints.stale(now_ns):
             self._follow_by_hand(now_ns)
+
+    def _catch_up(self, now_ns: int) -> None:
+        """After the arm fell behind and all is at rest, go on from where it stands.
+
+        It falls behind when a path is lost on the way to it. From a standstill, and only from
+        there, the measured pose may take the place of the last command.
+        """
+        if (
+            self.state is State.HOLD
+            and Reason.LAGGING in self._holding
+            and self.motion.at_rest(now_ns)
+            and self.joints.still()
+            and (self.joints.error(self._command(now_ns)) > self._anchor).any()
+        ):
+            self.motion.anchor(self.joints.q, now_ns)
+            self.joints.lag_ticks = 0
 
     def _follow_by_hand(self, now_ns: int) -> None:
         """Before enable the command stays where the arm is, whoever moves it."""

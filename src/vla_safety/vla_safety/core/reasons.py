@@ -39,6 +39,7 @@ class Reason(Enum):
     JOINT_STALE = "joint_state_stale"
     JOINT_BAD = "joint_state_bad"
     JOINT_OUTSIDE = "joint_outside_limits"
+    LAGGING = "arm_lags_behind"
     TRACKING = "tracking_error"
     ESTOP = "estop_pressed"
     HEARTBEAT = "estop_heartbeat_lost"

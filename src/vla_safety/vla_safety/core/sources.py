@@ -28,6 +28,10 @@ def _vector(values: Any, size: int) -> Array | None:
     return result if good else None
 
 
+LAG_SHARE = 0.3
+"""Of the tracking tolerance: beyond it the arm has fallen behind the path."""
+
+
 class JointWatch:
     """The measured pose, put together from messages that may each carry some of the joints."""
 
@@ -36,6 +40,7 @@ class JointWatch:
         self._limits = limits
         self._stale_ns = round(safety.joint_state_ms * 1e6)
         self._tolerance = safety.tracking_tolerance
+        self._lag = LAG_SHARE * safety.tracking_tolerance
         self._outside = np.minimum(OUTSIDE, OUTSIDE_SHARE * (limits.q_max - limits.q_min))
         self._column = {name: i for i, name in enumerate(limits.names)}
         self._seen_ns = np.full(n, -1, dtype=np.int64)
@@ -45,6 +50,7 @@ class JointWatch:
         self.v = np.zeros(n)
         self.fresh = False  # new since the last call of disagrees()
         self.off_ticks = 0
+        self.lag_ticks = 0
 
     def update(self, names: Any, positions: Any, velocities: Any, now_ns: int) -> bool:
         """Take a joint state; return whether it was usable. Joints of others are ignored."""
@@ -110,12 +116,16 @@ class JointWatch:
         return np.abs(np.where(self._limits.continuous, wrapped, difference))
 
     def disagrees(self, q: Array) -> int:
-        """Return for how many measurements in a row the arm is not where ``q`` commands it."""
+        """Return for how many measurements in a row the arm is not where ``q`` commands it.
+
+        ``lag_ticks`` counts likewise with the smaller bound at which the arm falls behind.
+        """
         if not self.fresh:
             return self.off_ticks
         self.fresh = False
-        off = bool((self.error(q) > self._tolerance).any())
-        self.off_ticks = self.off_ticks + 1 if off else 0
+        error = float(self.error(q).max())
+        self.off_ticks = self.off_ticks + 1 if error > self._tolerance else 0
+        self.lag_ticks = self.lag_ticks + 1 if error > self._lag else 0
         return self.off_ticks
 
 
