@@ -81,6 +81,20 @@ def test_voided_epoch_drops_plan_and_the_chunk_in_the_making(loop):
     assert loop.infer(observe(1050 * MS), lambda: 1060 * MS).epoch == 12
 
 
+def test_dropped_plan_takes_the_inference_under_way_with_it(loop):
+    loop.infer(observe(1000 * MS), lambda: 1010 * MS)
+    loop.drop()
+    assert loop.tick(1010 * MS) is None
+
+    def clock():
+        loop.drop()
+        return 1060 * MS
+
+    assert loop.infer(observe(1050 * MS), clock) is None
+    assert loop.tick(1060 * MS) is None
+    assert loop.infer(observe(1100 * MS), lambda: 1110 * MS).epoch == 7
+
+
 def test_not_finite_is_dropped_and_counted(loop):
     assert loop.infer(observe(1000 * MS, (np.nan, 0.0, 0.0)), lambda: 1010 * MS) is None
     assert loop.not_finite == 1

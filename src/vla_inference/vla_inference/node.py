@@ -151,7 +151,10 @@ class VlaInference(VlaNode):
             return
         self._tokens = self.words.encode(text) if text else None
         self.text = text
-        self.loop.instruction_changed()
+        if text:
+            self.loop.instruction_changed()
+        else:  # nothing to do: the plan ends here, not when it has been played
+            self.loop.drop()
         self.diagnostics.changed()
 
     # --- the two threads ----------------------------------------------------------------------

@@ -37,6 +37,7 @@ class InferenceLoop:
         self._control = control
         self._lock = threading.Lock()
         self._bind = True
+        self._dropped = 0
 
     @property
     def late(self) -> int:
@@ -57,6 +58,12 @@ class InferenceLoop:
             self._player.reset()
             return True
 
+    def drop(self) -> None:
+        """Drop the plan; also that of an inference under way."""
+        with self._lock:
+            self._player.reset()
+            self._dropped += 1
+
     def restart(self) -> None:
         """Drop the plan, for a start after a pause."""
         with self._lock:
@@ -69,7 +76,7 @@ class InferenceLoop:
         None when the chunk was not finite, or its epoch was voided meanwhile.
         """
         with self._lock:
-            epoch = self.epoch
+            begun = self.epoch, self._dropped
             previous, delay, blend = self._previous(observation.capture_ns)
         start_ns = clock()
         try:
@@ -81,13 +88,13 @@ class InferenceLoop:
         self.infer_ms.add((now_ns - start_ns) * 1e-6)
         self.delay.add(now_ns - observation.capture_ns)
         with self._lock:
-            if epoch != self.epoch:
+            if begun != (self.epoch, self._dropped):
                 return None
             self.chunks += 1
             observation = replace(
                 observation, trace=replace(observation.trace, inference_start_ns=start_ns)
             )
-            chunk = self._engine.chunk(observation, positions, epoch, self.chunks, now_ns)
+            chunk = self._engine.chunk(observation, positions, self.epoch, self.chunks, now_ns)
             self._player.add(chunk, now_ns)
             self._bind = True
             self.newest_chunk_ns = now_ns

@@ -11,8 +11,12 @@ from vla_safety.core.planner import Planner
 from vla_safety.core.reference import Reference, through
 from vla_safety.core.values import Plan
 
-LEAD_NS = 2_000_000
-"""A new path begins at least this long after it is made, so that it can be sent in time."""
+LEAD_NS = 10_000_000
+"""A new path begins at least this long after it is made, so that the publisher has it in time.
+
+One that comes later than its beginning has to be bridged from the old path, and while both are
+accelerated to the limit there is no acceleration left to do that with.
+"""
 TURN = 2.0 * np.pi
 
 

@@ -1,0 +1,76 @@
+"""An arm that falls behind the path, because paths are lost on the way to it."""
+
+import numpy as np
+import pytest
+from safety_world import World, make_robot
+
+from vla_safety.core.reasons import Reason
+from vla_safety.core.state_machine import State
+
+SPEED = 0.6
+
+
+class Behind(World):
+    """An arm that can be held where it is while the gate believes that it moves."""
+
+    stuck = False
+
+    def joint_state(self) -> None:
+        if not self.stuck:
+            super().joint_state()
+            return
+        names = list(self.robot.joints)
+        self.gate.on_joint_state(names, self.q.tolist(), [0.0] * len(names), self.now)
+
+
+@pytest.fixture
+def world():
+    """A gate that follows joint 0 at a constant speed, and an arm that does so too."""
+    result = Behind(make_robot(tracking_tolerance=0.15)).enabled()
+    result.at = 0.0
+    for _ in range(12):
+        drive(result)
+    assert result.gate.state is State.ACTIVE
+    assert result.q[0] > 0.2
+    return result
+
+
+def drive(world):
+    """Send one plan and let one period of it pass."""
+    rows = np.zeros((8, 3))
+    rows[:, 0] = world.at + SPEED * 0.05 * np.arange(1, 9)
+    world.chunk(rows)
+    world.at += SPEED * 0.05
+    for _ in range(5):
+        world.tick(10.0)
+
+
+def test_it_holds_before_the_latch_and_goes_on_from_where_it_stands(world):
+    world.stuck = True
+    here = world.q.copy()
+    for _ in range(20):
+        if world.gate.state is State.ACTIVE:
+            drive(world)
+    assert world.gate.state is State.HOLD
+    assert world.gate.machine.cause == Reason.LAGGING.value
+    for _ in range(20):
+        if world.gate.state is State.HOLD:
+            drive(world)
+    assert world.gate.state is State.ACTIVE
+    assert world.gate.counts.total[Reason.TRACKING] == 0
+    assert world.gate.motion.command(world.now)[0] == pytest.approx(here, abs=1e-9)
+    world.stuck = False
+    world.at = here[0]
+    drive(world)
+    drive(world)
+    assert world.gate.state is State.ACTIVE
+    assert here[0] < world.q[0] < here[0] + 2 * SPEED * 0.05
+
+
+def test_a_sudden_disagreement_latches(world):
+    world.stuck = True
+    world.q = world.q + np.array([0.5, 0.0, 0.0])
+    for _ in range(8):
+        world.tick(10.0)
+    assert world.gate.state in (State.STOPPING, State.LATCHED)
+    assert world.gate.counts.total[Reason.TRACKING] == 1
