@@ -1,4 +1,4 @@
-"""The whole graph with the trained policy: rates, words that change, dead processes, lost sensors."""
+"""The whole graph with the trained policy: rates, new words, dead processes, lost sensors."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+
 from vla_common.core import priority
 
 PROGRAM = """

@@ -55,6 +55,7 @@ class VlaInference(VlaNode):
         self._worker: threading.Thread | None = None
         self._player_loop: DeadlineLoop | None = None
         self._running = False
+        self.backend: Backend | None = None
         self.waiting_for = "activation"
 
     # --- lifecycle ----------------------------------------------------------------------------
@@ -63,10 +64,10 @@ class VlaInference(VlaNode):
         robot = self.robot
         self.bundle = load(find(robot.model.bundle))
         check_robot(self.bundle, robot)
-        self.backend = open_backend(self.bundle, robot.model)
-        self.self_test = self_test(self.bundle, self.backend)
-        self._on_loaded(self.bundle, self.backend)
-        self.engine = PolicyEngine(self.bundle, self.backend)
+        backend = self.backend = open_backend(self.bundle, robot.model)
+        self.self_test = self_test(self.bundle, backend)
+        self._on_loaded(self.bundle, backend)
+        self.engine = PolicyEngine(self.bundle, backend)
         spec = self.bundle.manifest.tokenizer
         self.words = InstructionEncoder(self.bundle.path / spec.file, spec.max_length)
         grippers = tuple(robot.joints.index(name) for name in robot.identity.grippers)
@@ -77,7 +78,7 @@ class VlaInference(VlaNode):
         self.text = ""
         self._tokens: np.ndarray | None = None
         self._set_text(robot.model.instruction)
-        self._warm_up()
+        self._warm_up(backend)
         self.actions_rate, self.chunk_rate = RateMeter(), RateMeter()
         self._actions = self.create_publisher(ActionChunk, "/vla/actions", qos.PLAN)
         self._chunks = self.create_publisher(ActionChunk, "/vla/chunks", qos.EVENTS)
@@ -125,10 +126,9 @@ class VlaInference(VlaNode):
 
     def teardown(self) -> None:
         """Release the backend."""
-        backend = getattr(self, "backend", None)
+        backend, self.backend = self.backend, None
         if backend is not None:
             backend.close()
-            del self.backend
 
     @property
     def period_ms(self) -> Any:
@@ -220,7 +220,7 @@ class VlaInference(VlaNode):
         if self._phase is not None and self._player_loop is not None:
             self._player_loop.shift_ns = self._phase.shift(deadline_ns, self.loop.newest_chunk_ns)
 
-    def _warm_up(self) -> None:
+    def _warm_up(self, backend: Backend) -> None:
         """Run the graphs a few times, so that the first real inference is not the slow one."""
         bundle, camera = self.bundle, self.bundle.cameras[0]
         count = len(bundle.cameras)
@@ -228,7 +228,7 @@ class VlaInference(VlaNode):
         tokens = np.zeros(bundle.manifest.tokenizer.max_length, dtype=np.int64)
         joints = np.zeros(len(bundle.joints), dtype=np.float32)
         for _ in range(WARM_UP_RUNS):
-            features = self.backend.vision(images, np.arange(count, dtype=np.int64))
+            features = backend.vision(images, np.arange(count, dtype=np.int64))
             self.engine.infer(Observation(features, tokens, joints, 0, 0, status.NO_TRACE))
 
 

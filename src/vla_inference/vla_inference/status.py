@@ -82,6 +82,9 @@ def inference(node: VlaInference, stat: Any) -> Any:
 
 def model(node: VlaInference, stat: Any) -> Any:
     """Report which model runs on what, and its self-test."""
+    if node.backend is None:
+        stat.summary(OK, "no model loaded")
+        return stat
     stat.summary(OK, f"{node.bundle.model_id} on {node.backend.name}")
     stat.add("Bundle", str(node.bundle.path))
     stat.add("Model", node.bundle.model_id)

@@ -128,7 +128,8 @@ class SystemMonitor(VlaNode):
             self._node_watch.heard(name, heard_ns)
         ids: dict[str, set[bytes]] = defaultdict(set)
         for info in self.get_publishers_info_by_topic("/diagnostics"):
-            if info.node_name != self.get_name():
+            # an endpoint can be known a little before its node is
+            if info.node_name not in (self.get_name(), "_NODE_NAME_UNKNOWN_"):
                 ids[info.node_name].add(bytes(info.endpoint_gid))
         self._node_watch.endpoints(ids, now_ns)
         if self._count % ASK_EVERY == 0:

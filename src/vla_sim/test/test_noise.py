@@ -1,6 +1,7 @@
 """Sensor noise: no two images alike, small, unbiased, and never beyond 0..255."""
 
 import numpy as np
+
 from vla_sim.core.noise import SIGMA, SensorNoise
 
 

@@ -19,7 +19,9 @@ def raise_priority(priority: int, thread: int = 0) -> str:
         try:
             os.setpriority(os.PRIO_PROCESS, thread, NICE)
         except OSError:
-            return f"SCHED_FIFO {priority} and niceness {NICE} are refused ({refused}): under load " \
+            return (
+                f"SCHED_FIFO {priority} and niceness {NICE} are refused ({refused}): under load "
                 "the loop may come late; allow it with CAP_SYS_NICE or an rtprio limit"
+            )
         return f"SCHED_FIFO {priority} is refused ({refused}); niceness {NICE} is used instead"
     return ""

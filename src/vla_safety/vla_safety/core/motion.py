@@ -17,6 +17,9 @@ LEAD_NS = 10_000_000
 One that comes later than its beginning has to be bridged from the old path, and while both are
 accelerated to the limit there is no acceleration left to do that with.
 """
+CLAMP_SHARE = 0.02
+"""Of a joint's range: a target that is less far outside is clipped too, but not counted. A policy
+that opens its gripper fully overshoots by about that."""
 TURN = 2.0 * np.pi
 
 
@@ -31,6 +34,7 @@ class Motion:
         self._limits = limits
         self._jump = safety.jump_factor * limits.v_max
         self._jump[limits.gripper] = np.inf
+        self._slack = CLAMP_SHARE * (limits.q_max - limits.q_min)
         self.path: Path | None = None
         self._before: Path | None = None
         self._reference: Reference | None = None
@@ -94,7 +98,8 @@ class Motion:
     def _inside(self, rows: Array, q: Array) -> Array:
         """Return the rows with whole turns taken off continuous joints, clipped to the limits."""
         limits = self._limits
-        self.clamped = np.asarray(((rows < limits.q_min) | (rows > limits.q_max)).any(axis=0))
+        low, high = limits.q_min - self._slack, limits.q_max + self._slack
+        self.clamped = np.asarray(((rows < low) | (rows > high)).any(axis=0))
         rows = np.clip(rows, limits.q_min, limits.q_max)
         turning = limits.continuous
         if turning.any():
