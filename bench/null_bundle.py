@@ -20,7 +20,8 @@ from onnx import TensorProto, helper, numpy_helper
 WIDTH, HEIGHT = 640, 480
 JOINTS = (*(f"joint{i}" for i in range(1, 8)), "gripper")
 HORIZON, STEP_DT = 16, 0.05
-TOKENS, CHANNELS, LENGTH = 4, 3, 16  # features per camera: tokens x channels; words at most
+TOKENS, CHANNELS, LENGTH = 576, 32, 16  # features per camera as in bundles/reach; words at most
+ROWS, COLUMNS = 64, 96  # pixels that become features: ROWS * COLUMNS * 3 = TOKENS * CHANNELS
 
 
 def _constant(name: str, values: object, dtype: type) -> onnx.TensorProto:
@@ -36,7 +37,7 @@ def _save(path: Path, nodes: list, inputs: list, output: onnx.ValueInfoProto, in
 
 
 def write_vision(path: Path) -> None:
-    """Write vision.onnx: the first four pixels of column 0, as (B, 4, 3) float32."""
+    """Write vision.onnx: the pixels of one corner, as (B, TOKENS, CHANNELS) float32."""
     nodes = [
         helper.make_node("Slice", ["image", "from", "to", "axes"], ["pixels"]),
         helper.make_node("Cast", ["pixels"], ["values"], to=TensorProto.FLOAT),
@@ -48,7 +49,7 @@ def write_vision(path: Path) -> None:
     ]
     init = [
         _constant("from", [0, 0], np.int64),
-        _constant("to", [TOKENS, 1], np.int64),
+        _constant("to", [ROWS, COLUMNS], np.int64),
         _constant("axes", [1, 2], np.int64),
         _constant("shape", [-1, TOKENS, CHANNELS], np.int64),
         _constant("column", [-1, 1, 1], np.int64),

@@ -66,15 +66,7 @@ def robot_file(bundle: Path, rate: float) -> dict[str, Any]:
             },
         },
         "model": {"bundle": str(bundle), "instruction": "hold still"},
-        # Wide times: a busy machine shall give bad figures rather than none.
-        "safety": {
-            "auto_enable": True,
-            "lease_ms": 1000.0,
-            "joint_state_ms": 1000.0,
-            "no_chunk_ms": 1000.0,
-            "max_action_age_ms": 1000.0,
-            "max_capture_age_ms": 2000.0,
-        },
+        "safety": {"auto_enable": True},
     }
     return {"/**": {"ros__parameters": parameters}}
 

@@ -29,7 +29,8 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 QUEUE = 10
 HORIZON, STEP_DT = 16, 0.05
-FEATURES = 4 * 3  # as many as the null bundle's
+ROWS, COLUMNS = 64, 96
+FEATURES = ROWS * COLUMNS * 3  # as many as the null bundle's, and as those of bundles/reach
 
 
 class Ingest(Node):
@@ -45,7 +46,7 @@ class Ingest(Node):
 
 
 class Feature(Node):
-    """Turns an image into a few numbers."""
+    """Turns an image into features: as many as a small encoder gives, at no cost."""
 
     def __init__(self) -> None:
         super().__init__("naive_feature")
@@ -54,7 +55,7 @@ class Feature(Node):
 
     def _image(self, image: Image) -> None:
         pixels = np.frombuffer(image.data, dtype=np.uint8).reshape(image.height, image.width, 3)
-        values = pixels[:4, 0].astype(np.float32)
+        values = pixels[:ROWS, :COLUMNS].astype(np.float32)
         message = Float32MultiArray(data=array("f", values.tobytes()))
         label = f"{image.header.stamp.sec} {image.header.stamp.nanosec}"
         message.layout.dim = [MultiArrayDimension(label=label, size=FEATURES, stride=FEATURES)]

@@ -24,6 +24,7 @@ from vla_common.core.robot import SECTIONS, Robot, from_parameters
 from vla_common.diagnostics import Diagnostics
 
 SPIN_TURN = 0.2  # [s]
+SWITCH_INTERVAL = 0.0005  # [s] a thread waits at most this long for the interpreter
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -229,6 +230,7 @@ def run(make_nodes: Callable[[], list[VlaNode]], priority: int = 0) -> int:
     node is deactivated and shut down in order, the arm at rest.
     """
     stop = threading.Event()
+    sys.setswitchinterval(SWITCH_INTERVAL)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     refused = raise_priority(priority) if priority else ""

@@ -143,7 +143,16 @@ def test_phase_lock_brings_the_tick_behind_the_chunk_and_keeps_the_rate():
         periods.append(period + shift)
         tick += period + shift
     assert max(slacks[300:]) < 4.0
+    assert lock.locked
     assert all(abs(p - period) <= 0.005 * period for p in periods)
+
+
+def test_phase_lock_is_not_locked_to_chunks_that_come_at_another_rate():
+    period, lock = 50 * MS, PhaseLock(50 * MS)
+    tick = 1000 * MS
+    for _ in range(300):
+        tick += period + lock.shift(tick, tick // (33 * MS) * (33 * MS))
+    assert not lock.locked
 
 
 def test_joints_are_put_in_order_and_junk_is_counted():

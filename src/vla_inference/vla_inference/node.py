@@ -29,7 +29,7 @@ from vla_inference.core.phase import PhaseLock
 from vla_inference.core.player import ActionPlayer
 
 WARM_UP_RUNS = 3
-EARLY_NS = 4_000_000  # a fresh chunk may be played this long before its tick
+EARLY_NS = 8_000_000  # while locked, a fresh chunk is played at most this long before its tick
 PLAYER_PRIORITY = 10  # SCHED_FIFO, below the gate and the publisher
 Observe = Callable[[float], Any]
 
@@ -178,7 +178,7 @@ class VlaInference(VlaNode):
                 chunk = self.loop.infer(observation, time.monotonic_ns)
                 if chunk is None:
                     continue
-                if self._phase is not None and self._player_loop is not None:
+                if self._player_loop is not None and self._phase and self._phase.locked:
                     self._player_loop.pull_forward(EARLY_NS)
                 self.chunk_rate.add(chunk.trace.inference_ns)
                 if self._chunks.get_subscription_count() > 0:

@@ -32,7 +32,6 @@ from vla_sim.core.world import World
 PERIOD_NS = 10_000_000
 PRIORITY = 20  # SCHED_FIFO of the control loop, as on a real controller
 TASK_EVERY = 5  # control cycles
-SWITCH_INTERVAL = 0.0005  # [s] a thread waits at most this long for the interpreter
 
 
 class SimArm(VlaNode):
@@ -211,7 +210,6 @@ class SimArm(VlaNode):
 def main() -> int:
     """Run the node until SIGINT or SIGTERM."""
     sys.argv = ros_arguments(sys.argv)
-    sys.setswitchinterval(SWITCH_INTERVAL)
     return run(lambda: [SimArm()])
 
 

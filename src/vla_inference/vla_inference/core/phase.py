@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 MAX_SHIFT = 0.005
+LOCKED_NS = 6_000_000
 
 
 class PhaseLock:
@@ -20,6 +21,11 @@ class PhaseLock:
         self._margin_ns = margin_ns
         self._slack = np.full(window, -1, dtype=np.int64)
         self._next = 0
+
+    @property
+    def locked(self) -> bool:
+        """Whether chunks come once a tick and always at about the same time before it."""
+        return bool(self._slack.min() >= 0 and np.ptp(self._slack) < LOCKED_NS)
 
     def shift(self, tick_ns: int, chunk_ns: int) -> int:
         """Take the times of a tick and of the newest chunk; return the shift of the next tick."""
