@@ -291,6 +291,21 @@ class Graph:
         """Return what a process has said."""
         return (self.logs / f"{name}.log").read_text(errors="replace")
 
+    def explain(self) -> str:
+        """Return what may explain that something did not happen."""
+        watcher = self.watcher
+        counts = {name: count for name, count in watcher.counts.items() if count}
+        bad = {name: d[1] for name, d in watcher.diagnostics.items() if d[0]}
+        states = [(STATES[state], cause) for _, state, cause in watcher.states]
+        return f"gate {states}, {counts}; speed {watcher.speed():.3f}; not OK: {bad}"
+
+    def wait(self, condition, timeout: float, what: str) -> float:
+        """Wait as :func:`wait` does, and say more when it fails."""
+        try:
+            return wait(condition, timeout, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {self.explain()}") from None
+
     def wait_active(self, timeout: float = 30.0) -> None:
         """Wait until the gate lets plans pass."""
         try:

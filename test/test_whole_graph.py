@@ -1,4 +1,4 @@
-"""The whole graph with the trained policy: rates, new words, dead processes, lost sensors."""
+"""The whole graph with the trained policy: rates, new words, lost sensors."""
 
 from __future__ import annotations
 
@@ -47,17 +47,19 @@ def test_actions_and_trajectories_come_at_20_hz(graph):
 @pytest.mark.parametrize("colour", ["green", "blue", "red"])
 def test_the_arm_goes_to_the_cube_that_is_named(graph, colour):
     tell(graph, f"reach the {colour} cube")
-    wait(lambda: graph.watcher.task and graph.watcher.task.target == colour, 3.0, "words heard")
-    wait(lambda: graph.watcher.task.success, 15.0, f"{colour} reached")
+    graph.wait(
+        lambda: graph.watcher.task and graph.watcher.task.target == colour, 3.0, "words heard"
+    )
+    graph.wait(lambda: graph.watcher.task.success, 15.0, f"{colour} reached")
 
 
 def test_words_changed_on_the_way_take_effect(graph):
     tell(graph, "reach the green cube")
-    wait(lambda: graph.watcher.task.target == "green", 3.0, "words heard")
+    graph.wait(lambda: graph.watcher.task.target == "green", 3.0, "words heard")
     time.sleep(0.7)
     tell(graph, "now touch the blue cube")
-    wait(lambda: graph.watcher.task.target == "blue", 3.0, "new words heard")
-    wait(lambda: graph.watcher.task.success, 15.0, "blue reached")
+    graph.wait(lambda: graph.watcher.task.target == "blue", 3.0, "new words heard")
+    graph.wait(lambda: graph.watcher.task.success, 15.0, "blue reached")
     assert_within_limits(graph.watcher.desired[-1000:], graph.robot)
 
 
@@ -80,22 +82,8 @@ def test_every_node_reports_diagnostics(graph):
 def test_camera_stops_and_comes_back(graph):
     fault = time.monotonic_ns()
     set_silent(graph, "front")
-    wait(lambda: graph.watcher.state == "HOLD", 3.0, "gate in HOLD")
+    graph.wait(lambda: graph.watcher.state == "HOLD", 3.0, "gate in HOLD")
     stays(graph)
     assert_within_limits(graph.watcher.after(fault), graph.robot)
     set_silent(graph, "")
-    wait(lambda: graph.watcher.state in ("ACTIVE", "SLOW"), 5.0, "gate active again")
-
-
-def test_pipeline_killed():
-    with Graph(DOMAIN + 1) as running:
-        running.wait_active(60.0)
-        tell(running, "reach the green cube")
-        wait(lambda: running.watcher.speed() > 0.15, 20.0, "the arm moving")
-        fault = running.kill("pipeline")
-        wait(lambda: running.watcher.state == "HOLD", 1.0, "gate in HOLD")
-        held = (running.watcher.states[-1][0] - fault) * 1e-9
-        print(f"hold after {held * 1e3:.0f} ms")
-        assert held <= 0.160 + 0.08
-        stays(running)
-        assert_within_limits(running.watcher.after(fault - 10**9), running.robot)
+    graph.wait(lambda: graph.watcher.state in ("ACTIVE", "SLOW"), 5.0, "gate active again")
