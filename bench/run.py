@@ -61,7 +61,7 @@ def machine() -> dict[str, Any]:
         "load_before": os.getloadavg()[0],
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "ros": os.environ.get("ROS_DISTRO", "unknown"),
+        "ros": os.environ.get("ROS_DISTRO", "from wheels"),
         "rmw": os.environ.get("RMW_IMPLEMENTATION", "default"),
     }
 

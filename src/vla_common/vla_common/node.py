@@ -260,6 +260,8 @@ def run(make_nodes: Callable[[], list[VlaNode]], priority: int = 0) -> int:
         print(f"error: {error}", file=sys.stderr)
         code = 1
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not end this early
+            signal.signal(number, signal.SIG_IGN)
         stop.set()
         if thread is not None:
             thread.join(5.0)
