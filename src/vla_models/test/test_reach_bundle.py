@@ -42,3 +42,8 @@ def test_it_holds_when_no_cube_is_named(text):
     assert np.abs(chunk - HOME_Q)[:, :7].max() < 0.03
     moving = runner.infer(images, "reach the red cube", HOME_Q, noise, still, free)
     assert np.abs(moving - HOME_Q)[:, :7].max() > 0.1
+
+
+def test_the_graphs_do_not_name_the_folders_they_were_made_in():
+    for name in ("vision.onnx", "policy.onnx"):
+        assert b"vla_models" not in (BUNDLE / name).read_bytes()

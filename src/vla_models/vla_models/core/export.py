@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import onnxruntime
 import torch
 import yaml
@@ -117,6 +118,18 @@ def _export(
         external_data=False,
         verbose=False,
     )
+    strip(path)
+
+
+def strip(path: Path) -> None:
+    """Remove what the exporter noted about the source: it names folders of this machine."""
+    model = onnx.load(str(path))
+    graph = model.graph
+    for item in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info,
+                 *graph.initializer, *model.functions):  # fmt: skip
+        item.doc_string = ""
+        del item.metadata_props[:]
+    onnx.save(model, str(path))
 
 
 def check(folder: Path, arrays: Arrays) -> float:
