@@ -315,20 +315,33 @@ class Graph:
             raise AssertionError(f"{error}; it is {self.watcher.state}\n{logs}") from None
 
 
+JITTER = 0.001
+"""[s] by which the controller may see a path earlier or later than the one before it: paths say
+in ROS time when they start, and reading two clocks takes a moment."""
+
+
 def assert_within_limits(samples: list[Sample], robot: Robot, slack: float = 1.02) -> None:
-    """Check |v| of the desired states, and |a| from velocity differences over 30 ms and more."""
+    """Check |v| of the desired states, and |a| from velocity differences over 30 and 60 ms.
+
+    The rows that the gate sends are checked exactly in its own tests; here it is the controller
+    that looks, whose view of the start of a path is off by up to ``JITTER``.
+    """
     times = np.array([s.at for s in samples])
     velocity = np.stack([s.velocity for s in samples])
     v_max, a_max = robot.bound("max_velocity"), robot.bound("max_acceleration")
     ratio = (np.abs(velocity) / v_max).max()
     assert ratio <= slack, f"velocity is {ratio:.3f} of its limit"
-    if len(samples) > 3:
-        change = np.abs(velocity[3:] - velocity[:-3]) / (times[3:] - times[:-3])[:, None]
-        worst = (change / a_max).max()
-        where = int((change / a_max).max(axis=1).argmax())
-        assert worst <= slack, (
-            f"acceleration is {worst:.3f} of its limit; velocities of joint1 around it: "
-            f"{np.round(velocity[max(0, where - 5) : where + 9, 0], 3)}"
+    for steps in (3, 6):
+        if len(samples) <= steps:
+            continue
+        spans = (times[steps:] - times[:-steps])[:, None]
+        used = np.abs(velocity[steps:] - velocity[:-steps]) / spans / a_max
+        allowed = slack + JITTER / spans
+        worst = int((used - allowed).max(axis=1).argmax())
+        assert (used <= allowed).all(), (
+            f"acceleration over {steps * 10} ms is {used[worst].max():.3f} of its limit; "
+            f"velocities of joint1 around it: "
+            f"{np.round(velocity[max(0, worst - 5) : worst + 12, 0], 3)}"
         )
 
 
