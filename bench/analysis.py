@@ -75,7 +75,7 @@ def read_frames(path: Path, window: tuple[int, int]) -> list[Frame]:
 class Measured:
     """What one round of one chain gave; all lists in ms, one item a command."""
 
-    frames: int  # published by the camera
+    frames: int  # published in the whole round, a set of several cameras counted once
     lost: int  # of them, those that never reached the chain's end (naive) or its start (ours)
     used: int  # different images behind the commands
     commands: int
@@ -92,22 +92,24 @@ def naive_round(camera_log: Path, publisher_log: Path, window: tuple[int, int]) 
     commands = {int(stamp): int(command_ns) for stamp, command_ns in rows}
     total = [(commands[f.stamp_ns] - f.capture_ns) * 1e-6 for f in frames if f.stamp_ns in commands]
     first = min(commands, default=0)  # before it, not every node of the chain was up
-    lost = sum(
-        f.stamp_ns not in commands for f in read_frames(camera_log, EVER) if f.stamp_ns > first
-    )
-    return Measured(len(frames), lost, len(total), len(total), total, total, {}, [])
+    ever = [f for f in read_frames(camera_log, EVER) if f.stamp_ns >= first]
+    lost = sum(f.stamp_ns not in commands for f in ever)
+    return Measured(len(ever), lost, len(total), len(total), total, total, {}, [])
 
 
 def _received(diagnostics: list[dict[str, Any]]) -> int:
-    """Return the images that camera_ingest counted; raises ValueError when it told none."""
-    counts = [
-        int(d["values"]["Received"])
+    """Return the images that camera_ingest counted, of the camera with the fewest.
+
+    Raises ValueError when it told none.
+    """
+    counts = {
+        d["name"]: int(d["values"]["Received"])
         for d in diagnostics
         if d["name"].startswith("camera_ingest:") and "Received" in d["values"]
-    ]
+    }
     if not counts:
         raise ValueError("camera_ingest told no 'Received' on /diagnostics")
-    return counts[-1]
+    return min(counts.values())
 
 
 def _notes(
@@ -157,7 +159,7 @@ def our_round(camera_log: Path, sink_log: Path, window: tuple[int, int]) -> Meas
     frames = read_frames(camera_log, EVER)
     captures = {t["capture_ns"] for t in traces}
     return Measured(
-        frames=len(read_frames(camera_log, window)),
+        frames=len(frames),
         lost=len(frames) - _received(diagnostics),
         used=len(captures),
         commands=len(traces),

@@ -63,7 +63,7 @@ def write_vision(path: Path) -> None:
     _save(path, nodes, inputs, output, init)
 
 
-def write_policy(path: Path) -> None:
+def write_policy(path: Path, cameras: int) -> None:
     """Write policy.onnx: every row of the chunk is the measured joints."""
     joints = len(JOINTS)
     floats = ("features", "noise", "prev_chunk", "prev_weights")
@@ -83,7 +83,7 @@ def write_policy(path: Path) -> None:
         _constant("shape", [1, HORIZON, joints], np.int64),
     ]
     shapes = {
-        "features": [1, 1, TOKENS, CHANNELS],
+        "features": [1, cameras, TOKENS, CHANNELS],
         "tokens": [1, LENGTH],
         "joints": [1, joints],
         "noise": [1, HORIZON, joints],
@@ -111,16 +111,16 @@ def write_tokenizer(path: Path) -> None:
     tokenizer.save(str(path))
 
 
-def write_golden(folder: Path) -> None:
+def write_golden(folder: Path, cameras: tuple[str, ...]) -> None:
     """Write golden.npz: random inputs, and what ONNX Runtime makes of them."""
     random = np.random.default_rng(0)
     vision = onnxruntime.InferenceSession(str(folder / "vision.onnx"))
     policy = onnxruntime.InferenceSession(str(folder / "policy.onnx"))
-    image = random.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-    golden = {"image_front": image}
+    images = random.integers(0, 256, (len(cameras), HEIGHT, WIDTH, 3), dtype=np.uint8)
+    golden = {f"image_{name}": image for name, image in zip(cameras, images)}
     for case, weight in enumerate((0.0, 0.5)):
-        camera = np.zeros(1, np.int64)
-        features = vision.run(None, {"image": image[None], "camera": camera})[0]
+        indices = np.arange(len(cameras), dtype=np.int64)
+        features = vision.run(None, {"image": images, "camera": indices})[0]
         inputs = {
             "tokens": random.integers(0, 4, (1, LENGTH), dtype=np.int64),
             "joints": random.normal(size=(1, len(JOINTS))).astype(np.float32),
@@ -134,7 +134,7 @@ def write_golden(folder: Path) -> None:
     np.savez_compressed(folder / "golden.npz", **golden)
 
 
-def write_manifest(folder: Path) -> None:
+def write_manifest(folder: Path, cameras: tuple[str, ...]) -> None:
     """Write bundle.yaml with the SHA-256 of every file."""
     names = ("vision.onnx", "policy.onnx", "tokenizer.json", "golden.npz")
     manifest = {
@@ -142,7 +142,9 @@ def write_manifest(folder: Path) -> None:
         "name": "null",
         "version": "1.0.0",
         "description": "Holds the arm where it is. For measuring the chain, not for use.",
-        "cameras": [{"name": "front", "width": WIDTH, "height": HEIGHT, "encoding": "rgb8"}],
+        "cameras": [
+            {"name": name, "width": WIDTH, "height": HEIGHT, "encoding": "rgb8"} for name in cameras
+        ],
         "joints": list(JOINTS),
         "horizon": HORIZON,
         "step_dt": STEP_DT,
@@ -156,14 +158,14 @@ def write_manifest(folder: Path) -> None:
     (folder / "bundle.yaml").write_text(yaml.safe_dump(manifest, sort_keys=False))
 
 
-def write_bundle(folder: Path) -> Path:
+def write_bundle(folder: Path, cameras: tuple[str, ...] = ("front",)) -> Path:
     """Write the whole bundle into ``folder``, made if need be; return it."""
     folder.mkdir(parents=True, exist_ok=True)
     write_vision(folder / "vision.onnx")
-    write_policy(folder / "policy.onnx")
+    write_policy(folder / "policy.onnx", len(cameras))
     write_tokenizer(folder / "tokenizer.json")
-    write_golden(folder)
-    write_manifest(folder)
+    write_golden(folder, cameras)
+    write_manifest(folder, cameras)
     return folder
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import yaml
 from analysis import Measured, naive_round, our_round
-from camera import HOME, JOINTS
+from camera import CAMERAS, HOME, JOINTS
 
 SETTLE = 12.0  # [s] in which our 20 Hz tick finds its place after the images; not measured
 HEAD_START = 6.0  # [s] for the others to be up before the gate enables itself
@@ -38,8 +38,8 @@ POSITION = (
 )
 
 
-def robot_file(bundle: Path, rate: float) -> dict[str, Any]:
-    """Return a robot file for the null bundle and the benchmark's camera."""
+def robot_file(bundle: Path, rate: float, cameras: tuple[str, ...]) -> dict[str, Any]:
+    """Return a robot file for the null bundle and the benchmark's cameras."""
     limits = {
         name: {
             "has_position_limits": True,
@@ -56,13 +56,16 @@ def robot_file(bundle: Path, rate: float) -> dict[str, Any]:
         "robot": {"name": "bench", "joints": JOINTS, "grippers": ["gripper"], "home": HOME},
         "joint_limits": limits,
         "cameras": {
-            "names": ["front"],
-            "front": {
-                "topic": "/camera/front/image_raw",
-                "width": 640,
-                "height": 480,
-                "encoding": "rgb8",
-                "rate": rate,
+            "names": list(cameras),
+            **{
+                name: {
+                    "topic": f"/camera/{name}/image_raw",
+                    "width": 640,
+                    "height": 480,
+                    "encoding": "rgb8",
+                    "rate": rate,
+                }
+                for name in cameras
             },
         },
         "model": {"bundle": str(bundle), "instruction": "hold still"},
@@ -127,18 +130,20 @@ class Chain:
             del self.processes[name]
 
 
-def start_chain(chain: Chain, kind: str, bundle: Path, rate: float) -> list[str]:
+def start_chain(chain: Chain, kind: str, bundle: Path, rate: float, cameras: int) -> list[str]:
     """Start the naive or our chain; return the names of its processes."""
     if kind == "naive":
         for role in NAIVE:
             log = str(chain.folder / "commands.txt")
             script = str(HERE / "naive" / "chain.py")
-            chain.start(role, [sys.executable, script, role, "--log", log])
+            chain.start(
+                role, [sys.executable, script, role, "--cameras", str(cameras), "--log", log]
+            )
         return list(NAIVE)
     from ament_index_python.packages import get_package_prefix
 
     file = chain.folder / "robot.yaml"
-    file.write_text(yaml.safe_dump(robot_file(bundle, rate)))
+    file.write_text(yaml.safe_dump(robot_file(bundle, rate, CAMERAS[:cameras])))
     for package, executable in OURS:
         if executable == "safety_gate":
             time.sleep(HEAD_START)
@@ -161,7 +166,13 @@ def wait_for_commands(chain: Chain, timeout: float = 60.0) -> None:
 
 
 def play(
-    kind: str, folder: Path, bundle: Path, rate: float, seconds: float, profile: Path | None
+    kind: str,
+    folder: Path,
+    bundle: Path,
+    rate: float,
+    cameras: int,
+    seconds: float,
+    profile: Path | None,
 ) -> tuple[Measured, float]:
     """Play one round; return what was measured and the CPU time per second of the chain."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -174,7 +185,7 @@ def play(
         chain.start(
             "controller", [sys.executable, str(HERE / "controller.py"), "--log", str(sink_log)]
         )
-        names = start_chain(chain, kind, bundle, rate)
+        names = start_chain(chain, kind, bundle, rate, cameras)
         chain.start(
             "camera",
             [
@@ -182,6 +193,8 @@ def play(
                 str(HERE / "camera.py"),
                 "--rate",
                 str(rate),
+                "--cameras",
+                str(cameras),
                 "--log",
                 str(camera_log),
             ],

@@ -6,8 +6,9 @@ measured. Capture is the moment before the image is published, command the momen
 trajectory was published, both on CLOCK_MONOTONIC.
 
 The naive chain answers every image, whenever it comes. Ours plays a plan at 20 Hz: what a command
-waits for that tick is part of its time, and is also shown by itself. With a camera at 20 Hz there
-is one image a tick; at 30 Hz every other tick has an image that is 17 ms old already.
+waits for that tick is part of its time, and is also shown by itself. With cameras at 20 Hz there
+is one image a tick; at 30 Hz every other tick has an image that is 17 ms old already. Commands
+and times are those of the measured seconds, images and losses those of the whole round.
 
 ``make bench`` runs it; the result is bench/results.json and the tables for the README.
 """
@@ -35,6 +36,7 @@ except ImportError as missing:
     sys.exit(f"bench: {missing}; run it with `make bench`, or `. tools/env.sh` first")
 
 from analysis import Measured, pooled, stage_table, table  # noqa: E402
+from camera import CAMERAS  # noqa: E402
 from null_bundle import write_bundle  # noqa: E402
 from rounds import play  # noqa: E402
 
@@ -46,7 +48,8 @@ class Condition:
     """What the two chains are compared under."""
 
     name: str
-    rate: float  # [Hz] of the camera
+    cameras: int
+    rate: float  # [Hz] of the cameras
     profile: Path | None  # of Fast DDS; None: as it comes
     pairs: int  # rounds of each chain
 
@@ -78,7 +81,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--seconds", type=float, default=20.0, help="measured a round (%(default)s)"
     )
     parser.add_argument(
-        "--only", choices=("20", "30", "stock"), help="one condition instead of all three"
+        "--only", choices=("two", "one", "30", "stock"), help="one condition instead of all"
     )
     parser.add_argument("--output", type=Path, default=HERE / "results.json")
     parser.add_argument(
@@ -94,24 +97,34 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def conditions(options: argparse.Namespace) -> dict[str, Condition]:
     """Return what is to be measured."""
     profile = HERE.parent / "config" / "fastdds.xml"
+    pairs = options.rounds
     known = {
-        "20": Condition("camera at 20 Hz", 20.0, profile, options.rounds),
-        "30": Condition("camera at 30 Hz", 30.0, profile, options.rounds),
-        "stock": Condition("camera at 20 Hz, Fast DDS without our profile", 20.0, None, 1),
+        "two": Condition("two cameras at 20 Hz", 2, 20.0, profile, pairs),
+        "one": Condition("one camera at 20 Hz", 1, 20.0, profile, pairs),
+        "30": Condition("two cameras at 30 Hz", 2, 30.0, profile, pairs),
+        "stock": Condition("two cameras at 20 Hz, Fast DDS as it comes", 2, 20.0, None, 1),
     }
     return {options.only: known[options.only]} if options.only else known
 
 
 def measure(condition: Condition, seconds: float, folder: Path) -> dict[str, Any]:
     """Play the rounds of one condition, alternating, and return the pooled figures."""
-    bundle = write_bundle(folder / "bundle")
+    bundle = write_bundle(folder / "bundle", CAMERAS[: condition.cameras])
     measured: dict[str, list[Measured]] = {"naive": [], "ours": []}
     cpu: dict[str, list[float]] = {"naive": [], "ours": []}
     for number in range(condition.pairs):
         for kind in measured:
             print(f"{condition.name}, round {number + 1} of {condition.pairs}: {kind}", flush=True)
             place = folder / f"{number}_{kind}"
-            result, cores = play(kind, place, bundle, condition.rate, seconds, condition.profile)
+            result, cores = play(
+                kind,
+                place,
+                bundle,
+                condition.rate,
+                condition.cameras,
+                seconds,
+                condition.profile,
+            )
             measured[kind].append(result)
             cpu[kind].append(cores)
     figures = {
@@ -131,7 +144,7 @@ def report(results: dict[str, Any]) -> str:
     ]
     for result in results["conditions"].values():
         rounds = f"{result['pairs']} x {result['seconds']:g} s each, alternating"
-        words.append(f"**{result['name'].capitalize()}** ({rounds})")
+        words.append(f"**{result['name'][0].upper()}{result['name'][1:]}** ({rounds})")
         words += [table(result), stage_table(result)]
         words.append("; ".join(result["ours"]["notes"]) + ".")
     return "\n\n".join(words)

@@ -30,7 +30,7 @@ def test_naive_commands_are_joined_by_stamp_and_lost_images_counted(tmp_path: Pa
     answered = [i for i in range(10) if i not in (0, 7)]  # 0: before the chain was up
     publisher.write_text("".join(f"{1000 + i} {i * 50 * MS + 8 * MS}\n" for i in answered))
     measured = analysis.naive_round(camera, publisher, (100 * MS, 400 * MS))
-    assert (measured.frames, measured.used, measured.lost) == (6, 5, 1)
+    assert (measured.frames, measured.used, measured.lost) == (9, 5, 1)
     assert measured.total == pytest.approx([8.0] * 5)
 
 
@@ -83,9 +83,9 @@ def test_tables_show_both_chains_and_the_ratio(tmp_path: Path) -> None:
 
 
 def test_null_bundle_passes_every_check(tmp_path: Path) -> None:
-    folder = null_bundle.write_bundle(tmp_path / "bundle")
+    folder = null_bundle.write_bundle(tmp_path / "bundle", ("front", "wrist"))
     file = tmp_path / "robot.yaml"
-    file.write_text(yaml.safe_dump(rounds.robot_file(folder, 30.0)))
+    file.write_text(yaml.safe_dump(rounds.robot_file(folder, 30.0, ("front", "wrist"))))
     checked = robot.load(file)
     loaded = bundle.load(folder)
     bundle.check_robot(loaded, checked)

@@ -3,8 +3,9 @@
 ``python chain.py ingest|feature|inference|gate|publisher``. Each node works inside its callback
 and publishes at once, with SingleThreadedExecutor and the default QoS (reliable, depth 10);
 nothing is slowed down: messages are passed on as they are, arrays take the fast path, and the
-policy is a constant. The capture stamp travels in the headers, and through Float32MultiArray,
-which has none, in ``layout.dim[0].label``.
+policy is a constant. Images of several cameras are taken together by their stamp. The capture
+stamp travels in the headers, and through Float32MultiArray, which has none, in
+``layout.dim[0].label``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import time
 from array import array
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,44 +30,54 @@ from std_msgs.msg import Float32MultiArray, MultiArrayDimension
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 QUEUE = 10
+CAMERAS = ("front", "wrist")
 HORIZON, STEP_DT = 16, 0.05
-ROWS, COLUMNS = 64, 96
-FEATURES = ROWS * COLUMNS * 3  # as many as the null bundle's, and as those of bundles/reach
+ROWS, COLUMNS = 64, 96  # that become features: as many as those of bundles/reach
 
 
 class Ingest(Node):
     """Passes camera images on."""
 
-    def __init__(self) -> None:
+    def __init__(self, cameras: tuple[str, ...]) -> None:
         super().__init__("naive_ingest")
-        self._out = self.create_publisher(Image, "/naive/image", QUEUE)
-        self.create_subscription(Image, "/camera/front/image_raw", self._image, QUEUE)
-
-    def _image(self, image: Image) -> None:
-        self._out.publish(image)
+        for name in cameras:
+            out = self.create_publisher(Image, f"/naive/{name}", QUEUE)
+            self.create_subscription(Image, f"/camera/{name}/image_raw", out.publish, QUEUE)
 
 
 class Feature(Node):
-    """Turns an image into features: as many as a small encoder gives, at no cost."""
+    """Turns images into features: as many as a small encoder gives, at no cost."""
 
-    def __init__(self) -> None:
+    def __init__(self, cameras: tuple[str, ...]) -> None:
         super().__init__("naive_feature")
+        self._cameras = cameras
+        self._newest: dict[str, Image] = {}
         self._out = self.create_publisher(Float32MultiArray, "/naive/features", QUEUE)
-        self.create_subscription(Image, "/naive/image", self._image, QUEUE)
+        for name in cameras:
+            self.create_subscription(Image, f"/naive/{name}", partial(self._image, name), QUEUE)
 
-    def _image(self, image: Image) -> None:
-        pixels = np.frombuffer(image.data, dtype=np.uint8).reshape(image.height, image.width, 3)
-        values = pixels[:ROWS, :COLUMNS].astype(np.float32)
+    def _image(self, name: str, image: Image) -> None:
+        self._newest[name] = image
+        stamp = image.header.stamp
+        images = [self._newest.get(camera) for camera in self._cameras]
+        if any(other is None or other.header.stamp != stamp for other in images):
+            return
+        values = np.stack([self._features(other) for other in images if other is not None])
         message = Float32MultiArray(data=array("f", values.tobytes()))
-        label = f"{image.header.stamp.sec} {image.header.stamp.nanosec}"
-        message.layout.dim = [MultiArrayDimension(label=label, size=FEATURES, stride=FEATURES)]
+        label, size = f"{stamp.sec} {stamp.nanosec}", values.size
+        message.layout.dim = [MultiArrayDimension(label=label, size=size, stride=size)]
         self._out.publish(message)
+
+    @staticmethod
+    def _features(image: Image) -> np.ndarray:
+        pixels = np.frombuffer(image.data, dtype=np.uint8).reshape(image.height, image.width, 3)
+        return pixels[:ROWS, :COLUMNS].astype(np.float32)
 
 
 class Inference(Node):
     """Answers features with a trajectory that keeps the measured posture."""
 
-    def __init__(self) -> None:
+    def __init__(self, cameras: tuple[str, ...]) -> None:
         super().__init__("naive_inference")
         self._joints: JointState | None = None
         self._out = self.create_publisher(JointTrajectory, "/naive/actions", QUEUE)
@@ -93,7 +105,7 @@ class Inference(Node):
 class Gate(Node):
     """Clamps positions."""
 
-    def __init__(self) -> None:
+    def __init__(self, cameras: tuple[str, ...]) -> None:
         super().__init__("naive_gate")
         self._out = self.create_publisher(JointTrajectory, "/naive/safe_actions", QUEUE)
         self.create_subscription(JointTrajectory, "/naive/actions", self._actions, QUEUE)
@@ -107,7 +119,7 @@ class Gate(Node):
 class Publisher(Node):
     """Sends the command and notes ``stamp_ns command_ns``."""
 
-    def __init__(self) -> None:
+    def __init__(self, cameras: tuple[str, ...]) -> None:
         super().__init__("naive_publisher")
         topic = "/joint_trajectory_controller/joint_trajectory"
         self.log: list[str] = []
@@ -121,7 +133,7 @@ class Publisher(Node):
         self.log.append(f"{stamp.sec * 1_000_000_000 + stamp.nanosec} {command_ns}\n")
 
 
-NODES: dict[str, Callable[[], Node]] = {
+NODES: dict[str, Callable[[tuple[str, ...]], Node]] = {
     "ingest": Ingest,
     "feature": Feature,
     "inference": Inference,
@@ -134,10 +146,11 @@ def main() -> int:
     """Spin one of the nodes until SIGINT or SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("role", choices=tuple(NODES))
+    parser.add_argument("--cameras", type=int, default=2, choices=range(1, len(CAMERAS) + 1))
     parser.add_argument("--log", type=Path, help="where publisher writes its times")
     options = parser.parse_args()
     rclpy.init(signal_handler_options=SignalHandlerOptions.ALL)
-    node = NODES[options.role]()
+    node = NODES[options.role](CAMERAS[: options.cameras])
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:

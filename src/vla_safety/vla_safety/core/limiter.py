@@ -64,7 +64,7 @@ class Limiter:
         self.dt = dt
         self.held = [False] * limits.joints
         """Joints that missed the wanted velocity in the steps since it was last cleared."""
-        self._gain = 1.0 / max(follow, 3.0 * dt)
+        self.gain = 1.0 / max(follow, 3.0 * dt)
         self._v: Row = limits.v_max.tolist()
         self._a: Row = (limits.a_max * dt).tolist()
         self._d: Row = (limits.d_max * dt).tolist()
@@ -110,7 +110,7 @@ class Limiter:
         """Return the velocity that follows the plan, its direction kept within v_max."""
         errors = [r - x for r, x in zip(ref_q, q)]
         gains = [
-            min(self._gain, two_a / (h + sqrt(hh + two_a * abs(e))))
+            min(self.gain, two_a / (h + sqrt(hh + two_a * abs(e))))
             for e, (two_a, h, hh) in zip(errors, self._approach)
         ]
         self._share(gains)

@@ -6,10 +6,11 @@ import numpy as np
 
 from vla_common.core.errors import ConfigError
 from vla_common.core.robot import Safety
-from vla_safety.core.limiter import Limiter
+from vla_safety.core.limiter import RESERVE, Limiter
 from vla_safety.core.limits import Array, Limits
 from vla_safety.core.path import Path, stop_rows
 from vla_safety.core.reference import Reference
+from vla_safety.core.unhindered import Unhindered
 
 
 class Planner:
@@ -30,7 +31,10 @@ class Planner:
         self.hard = limits
         self.limits = limits.for_grid(self.dt, stop_time)
         self.limiter = Limiter(self.limits, self.dt, safety.follow_ms * 1e-3)
-        self.held = np.zeros(limits.joints, dtype=np.bool_)
+        approach = RESERVE * np.minimum(self.limits.a_max, self.limits.d_max)
+        self.unhindered = Unhindered(self.limits, self.dt, self.ahead, self.limiter.gain, approach)
+        self._none_held = np.zeros(limits.joints, dtype=np.bool_)
+        self.held = self._none_held
         """Joints that a limit held back in the last :meth:`follow`, (joints,)."""
 
     def follow(
@@ -42,6 +46,10 @@ class Planner:
         change of velocity was scaled.
         """
         sample_q, sample_v = reference.sample(switch_ns, self.step_ns, self.ahead + 1)
+        rows = self.unhindered.rows(q, v, sample_q, sample_v, scale)
+        if rows is not None:
+            self.held = self._none_held
+            return self._with_tail(*rows, switch_ns), 1.0
         ref_q, ref_v = sample_q.tolist(), sample_v.tolist()
         rows_q, rows_v = [q.tolist()], [v.tolist()]
         limiter, factor = self.limiter, 1.0
