@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
 import time
 from collections import deque
 from dataclasses import replace
@@ -53,7 +54,8 @@ def path_from_msg(message: SafeAction) -> SafePath:
 class CommandPublisher(VlaNode):
     """Follows the gate's verified paths; brings the arm to rest when the gate is lost.
 
-    Callbacks only store; the loop at 100 Hz, woken by every path, does everything else.
+    A path is sent on at once, in its callback: a hand-over to another thread costs more than the
+    work. Other callbacks only store; the loop at 100 Hz does everything else.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -66,6 +68,7 @@ class CommandPublisher(VlaNode):
         self.margin_ms = Window(3000)
         self.latency = LatencyBook()
         self._inbox: deque[SafePath | tuple[int, int] | str] = deque(maxlen=256)
+        self._lock = threading.Lock()
         self._graph: DeadlineLoop | None = None
         self._entities: list[tuple[Any, Any]] = []
 
@@ -124,25 +127,32 @@ class CommandPublisher(VlaNode):
         self._entities = []
 
     # --- callbacks ----------------------------------------------------------------------------
-    def _store(self, item: SafePath | tuple[int, int] | str, wake: bool) -> None:
-        loop = self.loop
-        if loop is None:
+    def _store(self, item: SafePath | tuple[int, int] | str, act: bool) -> None:
+        if self.loop is None:
             return
         self._inbox.append(item)
-        if wake:
-            loop.wake()
+        if not act:
+            return
+        try:
+            self._work(time.monotonic_ns(), 0)
+        except Exception as error:  # an executor would end without a word
+            self.fatal(error)
 
     def _on_action(self, message: SafeAction) -> None:
-        self._store(path_from_msg(message), wake=True)
+        self._store(path_from_msg(message), act=True)
 
     def _on_lease(self, message: GateLease) -> None:
-        self._store((message.state, message.valid_until_ns), wake=False)
+        self._store((message.state, message.valid_until_ns), act=False)
 
     def _on_state(self, message: SafetyState) -> None:
-        self._store((message.state, 0), wake=False)
+        self._store((message.state, 0), act=False)
 
     # --- loops --------------------------------------------------------------------------------
     def _work(self, now_ns: int, deadline_ns: int) -> None:
+        with self._lock:
+            self._move(time.monotonic_ns())
+
+    def _move(self, now_ns: int) -> None:
         commander = self.commander
         assert commander is not None
         mode = commander.watchdog.mode
@@ -190,7 +200,7 @@ class CommandPublisher(VlaNode):
             names = sorted(f"{i.node_namespace.rstrip('/')}/{i.node_name}" for i in infos)
             cause = f"{others + 1} publishers on {self._publisher.topic_name}: {', '.join(names)}"
             self.get_logger().error(f"stopped: {cause}")
-        self._store(cause, wake=True)
+        self._store(cause, act=True)
 
 
 def main() -> None:

@@ -52,8 +52,9 @@ def raw_chunk(message: ActionChunk) -> RawChunk:
 class SafetyGate(VlaNode):
     """Lets plans through to the arm within limits, or holds it.
 
-    Callbacks only store; the loop, woken by every plan and e-stop, does everything else. Services
-    act at once, under the same lock.
+    Plans, e-stops and services act at once, in the callback: a hand-over to another thread costs
+    more than the work. Joint states are stored. The loop watches what does not come; a lock keeps
+    all of them apart.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -120,13 +121,17 @@ class SafetyGate(VlaNode):
         self._entities = []
 
     # --- callbacks ----------------------------------------------------------------------------
-    def _store(self, wake: bool, call: Callable[..., Output], *fields: Any) -> None:
-        loop = self.loop
-        if loop is None:
+    def _store(self, act: bool, call: Callable[..., Output], *fields: Any) -> None:
+        if self.loop is None:
             return
-        self._inbox.append((time.monotonic_ns(), call, fields))
-        if wake:
-            loop.wake()
+        now_ns = time.monotonic_ns()
+        self._inbox.append((now_ns, call, fields))
+        if not act:
+            return
+        try:
+            self._work(now_ns, 0)
+        except Exception as error:  # an executor would end without a word
+            self.fatal(error)
 
     def _on_chunk(self, message: ActionChunk) -> None:
         assert self.gate is not None
