@@ -155,6 +155,7 @@ class SafetyGate(VlaNode):
                 response.success, response.message = False, "refused: safety_gate is not active"
                 return response
             with self._lock:
+                self._drain()  # a heartbeat that came before the call counts for it
                 response.success, response.message = call(time.monotonic_ns())
                 self._asked = True
             loop.wake()

@@ -97,8 +97,8 @@ class GateReport:
         """Report what was refused, and why."""
         gate, now_ns = self._gate, time.monotonic_ns()
         recent = gate.refusals(now_ns)
-        if gate.refused_running >= RUNNING_ERROR:
-            stat.summary(ERROR, f"{gate.refused_running} plans refused in a row")
+        if gate.streaks.refused >= RUNNING_ERROR:
+            stat.summary(ERROR, f"{gate.streaks.refused} plans refused in a row")
         elif recent:
             stat.summary(WARN, f"{recent} plans refused in 60 s")
         else:

@@ -8,22 +8,19 @@ import numpy as np
 
 from vla_common.core.clock import ClockOffset
 from vla_common.core.robot import Robot
+from vla_safety.core.anchoring import Anchoring
 from vla_safety.core.announcer import Announcer
+from vla_safety.core.causes import Causes
 from vla_safety.core.checks import InputCheck, Refused
 from vla_safety.core.limits import limits_of
 from vla_safety.core.motion import Motion
 from vla_safety.core.permits import Permits
-from vla_safety.core.reasons import INPUT, LATCHING, REASONS, SHAPE_FAULTS, Counts, Reason
+from vla_safety.core.reasons import INPUT, REASONS, Counts, Reaction, Reason
 from vla_safety.core.sources import EstopWatch, JointWatch
 from vla_safety.core.state_machine import ENABLED, MOVING, Event, Machine, State
+from vla_safety.core.streaks import Streaks, Trust
 from vla_safety.core.values import Output, Plan, RawChunk, Report
 
-CONFIDENCE_TICKS = 5
-NON_FINITE_HOLD = 2
-ANCHOR_SHARE = 0.05
-"""At enable the command jumps to the measured pose if a joint is off by more than this share of
-its range, or by more than ANCHOR."""
-ANCHOR = 0.02
 NAMES = tuple(reason.value for reason in REASONS)
 
 
@@ -46,23 +43,19 @@ class Gate:
         self.machine = Machine()
         self.permits = Permits(self.joints, self.estop, self.motion, safety.estop_required)
         self.announcer = Announcer(round(safety.lease_ms * 1e6), round(1e9 / robot.control.rate))
+        self.anchoring = Anchoring(self.limits, self.joints, self.motion)
         self.counts = Counts()
+        self.causes = Causes(self.counts, round(safety.recover_ms * 1e6))
+        self.streaks = Streaks(safety)
         self.clock = ClockOffset()
         self.last_error: BaseException | None = None
         self.plans = 0  # followed after the soft start
-        self.refused_running = 0
         self.clamps: dict[str, int] = dict.fromkeys(self.limits.names, 0)
-        self._running: dict[str, int] = {"shape": 0, "finite": 0, "low": 0, "sure": 0}
-        self._holding: dict[Reason, int] = {}
-        self._latched: dict[Reason, int] = {}
         self._enabled_ns = 0
         self._plan_ns = 0
         self._auto = False
         self._no_chunk_ns = round(safety.no_chunk_ms * 1e6)
-        self._recover_ns = round(safety.recover_ms * 1e6)
         self._soft_ns = round(safety.soft_start_ms * 1e6)
-        span = ANCHOR_SHARE * (self.limits.q_max - self.limits.q_min)
-        self._anchor = np.minimum(ANCHOR, span)
 
     @property
     def state(self) -> State:
@@ -133,8 +126,7 @@ class Gate:
         blocked = self.reset_blocked_by(now_ns)
         if blocked:
             return False, "refused: " + "; ".join(blocked)
-        self._latched.clear()
-        self._holding.clear()
+        self.causes.reset()
         self.machine.raise_event(Event.RESET, now_ns)
         return True, "reset; nothing moves until ~/enable"
 
@@ -143,15 +135,10 @@ class Gate:
         blocked = self.enable_blocked_by(now_ns)
         if blocked:
             return False, "refused: " + "; ".join(blocked)
-        if (
-            self.motion.path is None
-            or (self.joints.error(self._command(now_ns)) > self._anchor).any()
-        ):
-            self.motion.anchor(self.joints.q, now_ns)
+        self.anchoring.enable(now_ns)
         self.checks.void_old_plans()
-        self.joints.off_ticks = self.joints.lag_ticks = 0
-        self._holding.clear()
-        self._running = dict.fromkeys(self._running, 0)
+        self.causes.enabled()
+        self.streaks.begin()
         self._enabled_ns = self._plan_ns = now_ns
         self.machine.raise_event(Event.ENABLE, now_ns)
         return True, "enabled"
@@ -161,7 +148,7 @@ class Gate:
         self.last_error = error
         self.announcer.drop()
         self.counts.add(Reason.INTERNAL, now_ns)
-        self._latched[Reason.INTERNAL] = now_ns
+        self.causes.latch(Reason.INTERNAL, now_ns, count=False)
         self.machine.raise_event(Event.TRIP, now_ns, Reason.INTERNAL.value)
         try:
             self._stop_motion(now_ns)
@@ -171,7 +158,7 @@ class Gate:
 
     def reset_blocked_by(self, now_ns: int) -> list[str]:
         """Return why reset would be refused now; empty outside STOPPING and LATCHED."""
-        return self.permits.reset_blocked_by(self.state, self._latched, now_ns)
+        return self.permits.reset_blocked_by(self.state, self.causes.latched, now_ns)
 
     def enable_blocked_by(self, now_ns: int) -> list[str]:
         """Return why enable would be refused now."""
@@ -190,7 +177,7 @@ class Gate:
             self._refuse(refusal.reason, now_ns)
             return
         self.checks.accept(plan)
-        self._running["shape"] = self._running["finite"] = self.refused_running = 0
+        self.streaks.accept()
         self._plan_ns = now_ns
         self.announcer.last_plan = plan
         self._weigh(plan, now_ns)
@@ -203,28 +190,21 @@ class Gate:
 
     def _refuse(self, reason: Reason, now_ns: int) -> None:
         self.counts.add(reason, now_ns)
-        self.refused_running += 1
-        shape = reason in SHAPE_FAULTS
-        self._running["shape"] = self._running["shape"] + 1 if shape else 0
-        finite = reason is Reason.NON_FINITE
-        self._running["finite"] = self._running["finite"] + 1 if finite else 0
-        if shape and (
-            reason in self._latched or self._running["shape"] >= self.robot.safety.bad_shape_latch
-        ):
+        reaction = self.streaks.refuse(reason, reason in self.causes.latched)
+        if reaction is Reaction.LATCH:
             self._trip(reason, now_ns, count=False)
-        elif self._running["finite"] >= NON_FINITE_HOLD:
+        elif reaction is Reaction.HOLD:
             self._hold(reason, now_ns, count=False)
 
     def _weigh(self, plan: Plan, now_ns: int) -> None:
         """Slow down after plans of low confidence, and speed up again after good ones."""
-        low = plan.confidence < self.robot.safety.low_confidence
-        self._running["low"] = self._running["low"] + 1 if low else 0
-        self._running["sure"] = 0 if low else self._running["sure"] + 1
+        low = self.streaks.is_low(plan.confidence)
         if low:
             self.counts.add(Reason.LOW_CONFIDENCE, now_ns)
-        if self._running["low"] >= CONFIDENCE_TICKS:
+        trust = self.streaks.weigh(low)
+        if trust is Trust.LOW:
             self.machine.raise_event(Event.SLOW, now_ns, Reason.LOW_CONFIDENCE.value)
-        elif self._running["sure"] >= CONFIDENCE_TICKS:
+        elif trust is Trust.SURE:
             self.machine.raise_event(Event.NORMAL, now_ns)
 
     def _speed(self, now_ns: int) -> float:
@@ -268,33 +248,10 @@ class Gate:
                 self._trip(Reason.TRACKING, now_ns)
             elif joints.lag_ticks >= self.robot.safety.tracking_ticks:
                 self._hold(Reason.LAGGING, now_ns)
-            self._catch_up(now_ns)
+            if self.state is State.HOLD and Reason.LAGGING in self.causes.holding:
+                self.anchoring.catch_up(now_ns)
         elif self.state is State.INACTIVE and not joints.stale(now_ns):
-            self._follow_by_hand(now_ns)
-
-    def _catch_up(self, now_ns: int) -> None:
-        """After the arm fell behind and all is at rest, go on from where it stands.
-
-        It falls behind when a path is lost on the way to it. From a standstill, and only from
-        there, the measured pose may take the place of the last command.
-        """
-        if (
-            self.state is State.HOLD
-            and Reason.LAGGING in self._holding
-            and self.motion.at_rest(now_ns)
-            and self.joints.still()
-            and (self.joints.error(self._command(now_ns)) > self._anchor).any()
-        ):
-            self.motion.anchor(self.joints.q, now_ns)
-            self.joints.lag_ticks = 0
-
-    def _follow_by_hand(self, now_ns: int) -> None:
-        """Before enable the command stays where the arm is, whoever moves it."""
-        if self.motion.path is None or (
-            self.motion.at_rest(now_ns)
-            and (self.joints.error(self._command(now_ns)) > self._anchor).any()
-        ):
-            self.motion.anchor(self.joints.q, now_ns)
+            self.anchoring.follow_by_hand(now_ns)
 
     def _watch_plans(self, now_ns: int) -> None:
         if self.state in ENABLED and now_ns - self._plan_ns > self._no_chunk_ns:
@@ -304,12 +261,9 @@ class Gate:
         """Follow up on what clears by itself: the end of a stop, the end of a hold, autostart."""
         if self.state is State.STOPPING and self.motion.at_rest(now_ns):
             self.machine.raise_event(Event.REST, now_ns)
-        for reason, last_ns in list(self._holding.items()):
-            if now_ns - last_ns > self._recover_ns:
-                del self._holding[reason]
-        if self.state is State.HOLD and not self._holding:
+        if self.causes.settle(now_ns) and self.state is State.HOLD:
             self._plan_ns = now_ns
-            self._running["finite"] = 0
+            self.streaks.held_over()
             self.machine.raise_event(Event.CLEAR, now_ns)
         if self._auto and self.state is State.INACTIVE and self.enable(now_ns)[0]:
             self._auto = False
@@ -318,18 +272,13 @@ class Gate:
     def _hold(self, reason: Reason, now_ns: int, count: bool = True) -> None:
         if self.state not in ENABLED:
             return
-        if count and reason not in self._holding:
-            self.counts.add(reason, now_ns)
-        self._holding[reason] = now_ns
+        self.causes.hold(reason, now_ns, count)
         if self.machine.raise_event(Event.FAULT, now_ns, reason.value):
             self.checks.void_old_plans()
             self._stop_motion(now_ns)
 
     def _trip(self, reason: Reason, now_ns: int, count: bool = True) -> None:
-        if count and reason not in self._latched:
-            self.counts.add(reason, now_ns)
-        if reason in LATCHING or reason in SHAPE_FAULTS:
-            self._latched[reason] = now_ns
+        self.causes.latch(reason, now_ns, count)
         if self.machine.raise_event(Event.TRIP, now_ns, reason.value):
             if reason in (Reason.ESTOP, Reason.HEARTBEAT):
                 self.estop.trips += 1

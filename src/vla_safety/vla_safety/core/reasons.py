@@ -49,9 +49,6 @@ class Reason(Enum):
 
 REASONS = tuple(Reason)
 SHAPE_FAULTS = frozenset({Reason.NAMES, Reason.ORDER, Reason.SHAPE, Reason.STEP})
-LATCHING = frozenset(
-    {Reason.TRACKING, Reason.ESTOP, Reason.HEARTBEAT, Reason.STOP, Reason.INTERNAL}
-)
 INPUT = REASONS[: REASONS.index(Reason.CLAMPED)]
 """Those that refuse a chunk."""
 

@@ -1,0 +1,50 @@
+"""When the measured pose takes the place of the last command; only ever at a standstill."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vla_safety.core.limits import Limits
+from vla_safety.core.motion import Motion
+from vla_safety.core.sources import JointWatch
+
+ANCHOR_SHARE = 0.05
+"""The command jumps to the measured pose if a joint is off by more than this share of its range,
+or by more than ANCHOR."""
+ANCHOR = 0.02
+
+
+class Anchoring:
+    """Anchors the motion at the measured pose where that is due."""
+
+    def __init__(self, limits: Limits, joints: JointWatch, motion: Motion) -> None:
+        self._joints = joints
+        self._motion = motion
+        self._far = np.minimum(ANCHOR, ANCHOR_SHARE * (limits.q_max - limits.q_min))
+
+    def off(self, now_ns: int) -> bool:
+        """Return whether the arm is not where it is commanded to be."""
+        error = self._joints.error(self._motion.command(now_ns)[0])
+        return bool((error > self._far).any())
+
+    def enable(self, now_ns: int) -> None:
+        """Begin at the measured pose, unless the arm stands where it was commanded to."""
+        if self._motion.path is None or self.off(now_ns):
+            self._motion.anchor(self._joints.q, now_ns)
+        self._joints.off_ticks = self._joints.lag_ticks = 0
+
+    def catch_up(self, now_ns: int) -> None:
+        """After the arm fell behind and all is at rest, go on from where it stands.
+
+        It falls behind when a path is lost on the way to it. From a standstill, and only from
+        there, the measured pose may take the place of the last command.
+        """
+        if self._motion.at_rest(now_ns) and self._joints.still() and self.off(now_ns):
+            self._motion.anchor(self._joints.q, now_ns)
+            self._joints.lag_ticks = 0
+
+    def follow_by_hand(self, now_ns: int) -> None:
+        """Before enable the command stays where the arm is, whoever moves it."""
+        motion = self._motion
+        if motion.path is None or (motion.at_rest(now_ns) and self.off(now_ns)):
+            motion.anchor(self._joints.q, now_ns)
