@@ -44,13 +44,21 @@ class Reason(Enum):
     ESTOP = "estop_pressed"
     HEARTBEAT = "estop_heartbeat_lost"
     STOP = "stop_requested"
+    PUBLISHER = "publisher"
     INTERNAL = "internal_error"
 
 
 REASONS = tuple(Reason)
 SHAPE_FAULTS = frozenset({Reason.NAMES, Reason.ORDER, Reason.SHAPE, Reason.STEP})
 LATCHING = frozenset(
-    {Reason.TRACKING, Reason.ESTOP, Reason.HEARTBEAT, Reason.STOP, Reason.INTERNAL}
+    {
+        Reason.TRACKING,
+        Reason.ESTOP,
+        Reason.HEARTBEAT,
+        Reason.STOP,
+        Reason.PUBLISHER,
+        Reason.INTERNAL,
+    }
 )
 INPUT = REASONS[: REASONS.index(Reason.CLAMPED)]
 """Those that refuse a chunk."""
