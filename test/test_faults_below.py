@@ -29,22 +29,10 @@ def arm():
         graph.wait_active()
         source = PlanSource(graph.watcher)
         source.start()
-        try:
-            moving(graph, source, 5.0)
-        except AssertionError as error:  # a lease lost by a busy machine: what an operator does
-            print(f"armed anew: {error}")
-            rearm(graph)
-            moving(graph, source)
+        moving(graph, source)
         graph.source = source
         yield graph
         source.running = False
-
-
-def rearm(graph):
-    """Stop, reset and enable, as README says for a publisher that latched."""
-    graph.watcher.call("stop")
-    graph.wait(lambda: graph.watcher.call("reset")[0], 6.0, "reset accepted")
-    graph.wait(lambda: graph.watcher.call("enable")[0], 6.0, "enable accepted")
 
 
 def moving(graph, source, timeout=10.0):

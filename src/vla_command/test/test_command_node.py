@@ -14,7 +14,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
-from vla_msgs.msg import GateLease, LatencyTrace, SafeAction
+from vla_msgs.msg import CommandState, GateLease, LatencyTrace, SafeAction
 
 from vla_command.core.path import GateState
 from vla_command.core.watchdog import Mode
@@ -51,6 +51,9 @@ class World:
             message, topic, lambda m: self.received.append((time.monotonic_ns(), m)), qos.EVENTS
         )
         self.gate.create_subscription(LatencyTrace, "/vla/latency", self.traces.append, qos.EVENTS)
+        self.told = []
+        listen = self.gate.create_subscription
+        listen(CommandState, "/vla/command_state", self.told.append, qos.EVENTS)
         self.executor = SingleThreadedExecutor(context=self.context)
         for node in (self.unit, self.gate):
             self.executor.add_node(node)
@@ -154,6 +157,8 @@ def test_paths_become_trajectories_and_a_dead_gate_a_ramp_within_70_ms(make_worl
     before, after = world.received[-2][1].points[-1], ramp.points[-1]
     assert before.positions == after.positions
     assert world.status("Loop").level == ERROR
+    world.until(lambda: world.told[-1].mode == CommandState.LATCHED)
+    assert "lease lost" in world.told[-1].cause
     world.until(lambda: len(world.traces) == 6)
     assert all(t.command_ns > t.gate_ns > t.capture_ns for t in world.traces)
     world.until(lambda: "p99" in world.status("Latency").message)
@@ -229,3 +234,22 @@ def test_deactivating_waits_for_rest_and_needs_a_fresh_enable(make_world):
     world.unit.trigger_activate()
     world.until(lambda: (world.send(2), world.unit.commander.ignored > 0)[1])
     assert world.unit.commander.watchdog.mode is Mode.WAITING
+
+
+def test_the_gate_is_told_on_change_and_at_50_hz(make_world):
+    world = make_world()
+    world.until(lambda: world.told and world.told[-1].mode == CommandState.WAITING)
+    assert "no enable" in world.told[-1].cause
+    world.enable()
+    world.until(lambda: world.told[-1].mode == CommandState.ARMED)
+    world.send(3, state=GateState.READY)
+    world.until(lambda: world.told[-1].seq == 3)
+    assert world.told[-1].mode == CommandState.ARMED
+    first, started = len(world.told), time.monotonic()
+    world.feed(10)
+    rate = (len(world.told) - first) / (time.monotonic() - started)
+    assert 35 <= rate <= 60
+    assert world.told[-1].mode == CommandState.FOLLOWING and not world.told[-1].cause
+    world.unit.trigger_deactivate()
+    world.until(lambda: world.told[-1].mode == CommandState.WAITING)
+    assert world.told[-1].cause == "deactivated"

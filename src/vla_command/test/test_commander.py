@@ -152,17 +152,48 @@ def test_streamed_output_goes_on_while_the_gate_holds():
 def test_a_second_publisher_latches_silently_until_it_is_gone_and_a_fresh_enable():
     unit = commander()
     unit.on_path(path(NOW), NOW)
-    assert unit.watchdog.hold("2 publishers")
+    unit.watchdog.hold(("2 publishers",))
+    assert unit.watchdog.mode is Mode.LATCHED and unit.watchdog.cause == "2 publishers"
     assert unit.tick(NOW + TICK) is None
     for state in (GateState.READY, GateState.ACTIVE):
         unit.on_gate(state, NOW + TICK + LEASE, NOW + TICK)
     assert unit.watchdog.mode is Mode.LATCHED
-    unit.watchdog.release()
+    unit.watchdog.hold(())
     unit.on_gate(GateState.ACTIVE, NOW + TICK + LEASE, NOW + TICK)
     assert unit.watchdog.mode is Mode.LATCHED
     for state in (GateState.READY, GateState.ACTIVE):
         unit.on_gate(state, NOW + TICK + LEASE, NOW + TICK)
     assert unit.watchdog.mode is Mode.FOLLOWING
+
+
+def test_what_was_overtaken_on_the_way_says_nothing():
+    unit = commander()
+    unit.on_gate(GateState.READY, NOW + LEASE - 1, NOW)
+    assert unit.watchdog.mode is Mode.FOLLOWING
+    unit.on_gate(GateState.READY, NOW + LEASE + 1, NOW + 1)
+    assert unit.watchdog.mode is Mode.ARMED
+    assert unit.on_path(path(NOW, lead_ns=0), NOW + 2) is None  # sent while the gate was enabled
+    assert unit.watchdog.mode is Mode.ARMED
+
+
+def test_armed_as_soon_as_the_stop_of_a_latched_gate_has_ended():
+    unit = commander()
+    unit.on_path(path(NOW), NOW)
+    stop = path(NOW + TICK, seq=2, start_q=0.005, state=GateState.STOPPING)
+    assert unit.on_path(stop, NOW + TICK) is not None
+    for t in range(20, 1000, 10):  # the stop has ended: the gate says so, and repeats where
+        now = NOW + t * MS
+        unit.on_gate(GateState.LATCHED, now + LEASE, now)
+        assert unit.watchdog.mode is Mode.FOLLOWING
+    last = unit.track.positions[-1].copy()
+    now += TICK
+    unit.on_path(path(now, seq=3, start_q=last, speed=0.0, state=GateState.LATCHED), now)
+    assert unit.watchdog.mode is Mode.FOLLOWING and unit.accepted == 3
+    now = unit.track.end_ns
+    unit.on_gate(GateState.LATCHED, now + LEASE, now)
+    assert unit.watchdog.mode is Mode.ARMED and unit.heard == 0
+    unit.on_path(path(now, seq=4, start_q=last, speed=0.0, state=GateState.LATCHED), now)
+    assert unit.heard == 4
 
 
 def test_finish_takes_no_more_paths_and_comes_to_rest():
@@ -181,17 +212,21 @@ class LatchMachine(RuleBasedStateMachine):
         self.now, self.seq = NOW, 0
         self.unit = Commander(BOUNDS, LEASE, streamed=False)
         self.may_move, self.seen_idle, self.until = False, False, 0
+        self.stopped_ns = None  # when the path of a latched gate, followed last, comes to its end
 
     def hear(self, state, until):
-        self.until = max(self.until, min(until, self.now + LEASE))
-        if state in (0, 1) or (state == 6 and not self.may_move):
+        if until < self.until:
+            return  # overtaken on the way
+        self.until = min(until, self.now + LEASE)
+        over = self.stopped_ns is not None and self.now >= self.stopped_ns
+        if state in (0, 1) or (state == 6 and (over or not self.may_move)):
             self.seen_idle, self.may_move = True, False
         elif state in (2, 3) and self.seen_idle and self.now < self.until:
             self.seen_idle, self.may_move = False, True
 
-    @rule(state=st.integers(0, 6), lease=st.booleans())
-    def lease(self, state, lease):
-        until = self.now + LEASE if lease else 0
+    @rule(state=st.integers(0, 6), late=st.sampled_from([0, 0, 0, 1, 30, 90]))
+    def lease(self, state, late):
+        until = self.now + LEASE - late * MS
         self.hear(state, until)
         self.unit.on_gate(state, until, self.now)
 
@@ -205,6 +240,9 @@ class LatchMachine(RuleBasedStateMachine):
             self.hear(state, sent.valid_until_ns)
         out = self.unit.on_path(sent, self.now)
         assert out is None or (self.may_move and good)
+        if out is not None:
+            end_ns = self.now + int(out.from_start_ns[-1])
+            self.stopped_ns = end_ns if state == GateState.LATCHED else None
 
     @rule(ms=st.integers(1, 120))
     def pass_time(self, ms):

@@ -11,12 +11,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from vla_msgs.msg import GateLease, LatencyTrace, SafeAction, SafetyState
+from vla_msgs.msg import CommandState, GateLease, LatencyTrace, SafeAction
 
 from vla_command.core.checks import Bounds
 from vla_command.core.commander import Commander
 from vla_command.core.latency import LatencyBook
 from vla_command.core.path import SafePath
+from vla_command.core.status import CODES, StatusBeat
 from vla_command.core.trajectory import Sample, Trajectory
 from vla_command.core.watchdog import Mode
 from vla_command.outputs import make_output
@@ -67,8 +68,10 @@ class CommandPublisher(VlaNode):
         self.sent = RateMeter()
         self.margin_ms = Window(3000)
         self.latency = LatencyBook()
-        self._inbox: deque[SafePath | tuple[int, int] | str] = deque(maxlen=256)
+        self._inbox: deque[SafePath | tuple[int, int]] = deque(maxlen=256)
         self._lock = threading.Lock()
+        self._problems: tuple[str, ...] = ()  # found by the graph loop, taken by the command loop
+        self._beat = StatusBeat()
         self._graph: DeadlineLoop | None = None
         self._entities: list[tuple[Any, Any]] = []
 
@@ -79,20 +82,23 @@ class CommandPublisher(VlaNode):
         self._output = make_output(controller.type, self.robot.joints, controller.stamped)
         self.topic = "~/shadow" if controller.dry_run else controller.topic
         self._publisher = self.create_publisher(self._output.message, self.topic, qos.COMMAND)
+        self._states = self.create_publisher(CommandState, "/vla/command_state", qos.HEARTBEAT)
+        self._state = CommandState()
         self._traces = self.create_publisher(LatencyTrace, "/vla/latency", qos.EVENTS)
         subscribe = self.create_subscription
         subscriptions = [
             subscribe(SafeAction, "/vla/safe_actions", self._on_action, qos.PLAN),
             subscribe(GateLease, "/vla/lease", self._on_lease, qos.HEARTBEAT),
-            subscribe(SafetyState, "/vla/safety_state", self._on_state, qos.LATCHED),
         ]
         self._entities = [(self.destroy_subscription, s) for s in subscriptions]
-        self._entities += [(self.destroy_publisher, p) for p in (self._publisher, self._traces)]
+        publishers = (self._publisher, self._states, self._traces)
+        self._entities += [(self.destroy_publisher, p) for p in publishers]
         Report(self).add_to(self.diagnostics)
 
     def start(self) -> None:
         """Start the loops; motion waits for a fresh enable of the gate."""
         self._inbox.clear()
+        self._problems, self.others, self._beat = (), 0, StatusBeat()
         self.commander = Commander(
             Bounds.of(self.robot),
             round(self.robot.safety.lease_ms * 1e6),
@@ -119,6 +125,8 @@ class CommandPublisher(VlaNode):
             time.sleep(0.005)
         loop.stop()
         self.loop = None
+        self._state.mode, self._state.cause = CommandState.WAITING, "deactivated"
+        self._states.publish(self._state)
 
     def teardown(self) -> None:
         """Remove the publishers and subscriptions."""
@@ -127,7 +135,7 @@ class CommandPublisher(VlaNode):
         self._entities = []
 
     # --- callbacks ----------------------------------------------------------------------------
-    def _store(self, item: SafePath | tuple[int, int] | str, act: bool) -> None:
+    def _store(self, item: SafePath | tuple[int, int], act: bool) -> None:
         if self.loop is None:
             return
         self._inbox.append(item)
@@ -143,9 +151,6 @@ class CommandPublisher(VlaNode):
 
     def _on_lease(self, message: GateLease) -> None:
         self._store((message.state, message.valid_until_ns), act=False)
-
-    def _on_state(self, message: SafetyState) -> None:
-        self._store((message.state, 0), act=False)
 
     # --- loops --------------------------------------------------------------------------------
     def _work(self, now_ns: int, deadline_ns: int) -> None:
@@ -163,18 +168,19 @@ class CommandPublisher(VlaNode):
             if isinstance(stored, SafePath):
                 new = commander.on_path(stored, now_ns)
                 item, trace = (new, stored.trace) if new is not None else (item, trace)
-            elif isinstance(stored, str):  # a fault of the graph, empty when it is gone
-                commander.watchdog.hold(stored) if stored else commander.watchdog.release()
             else:
                 if mode is Mode.FOLLOWING and stored[1]:
                     self.margin_ms.add(commander.watchdog.margin_ns(now_ns) * 1e-6)
                 commander.on_gate(*stored, now_ns)
+        if self._problems is not commander.watchdog.problems:
+            commander.watchdog.hold(self._problems)
         ticked = commander.tick(now_ns)
         item = item if item is not None else ticked
         if item is not None:
             self._send(item, now_ns, trace)
+        self._tell(now_ns)
         if commander.watchdog.mode is not mode:
-            self.diagnostics.changed()
+            self._changed(mode)
 
     def _send(self, item: Trajectory | Sample, now_ns: int, trace: Trace | None) -> None:
         stamp_ns = self.now_ros_ns() - (time.monotonic_ns() - now_ns)
@@ -185,6 +191,27 @@ class CommandPublisher(VlaNode):
             trace = replace(trace, command_ns=sent_ns)
             self.latency.add(trace)
             self._traces.publish(trace_to_msg(trace))
+
+    def _changed(self, before: Mode) -> None:
+        """Log a change of mode; diagnostics follow at once."""
+        assert self.commander is not None
+        watchdog = self.commander.watchdog
+        cause = f" ({watchdog.cause})" if watchdog.cause else ""
+        self.get_logger().info(f"{before.value}, now {watchdog.mode.value}{cause}")
+        self.diagnostics.changed()
+
+    def _tell(self, now_ns: int) -> None:
+        """Tell the gate how things stand, on change and at 50 Hz."""
+        assert self.commander is not None
+        watchdog, message = self.commander.watchdog, self._state
+        if not self._beat.due(watchdog.mode, watchdog.cause, watchdog.problems, now_ns):
+            return
+        message.header.stamp = self.get_clock().now().to_msg()
+        message.mode = CODES[watchdog.mode]
+        message.cause = watchdog.cause
+        message.seq = self.commander.heard
+        message.problems = watchdog.problems
+        self._states.publish(message)
 
     def _watch_graph(self, now_ns: int, deadline_ns: int) -> None:
         self.subscribers = self.count_subscribers(self._publisher.topic_name)
@@ -200,7 +227,9 @@ class CommandPublisher(VlaNode):
             names = sorted(f"{i.node_namespace.rstrip('/')}/{i.node_name}" for i in infos)
             cause = f"{others + 1} publishers on {self._publisher.topic_name}: {', '.join(names)}"
             self.get_logger().error(f"stopped: {cause}")
-        self._store(cause, act=True)
+        self._problems = (cause,) if cause else ()
+        if self.loop is not None:
+            self.loop.wake()
 
 
 def main() -> None:

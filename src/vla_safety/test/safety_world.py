@@ -7,6 +7,7 @@ import numpy as np
 from vla_common.core.robot import Robot, from_parameters
 from vla_common.core.trace import Trace
 from vla_safety.core.gate import Gate
+from vla_safety.core.state_machine import ENABLED, State
 from vla_safety.core.values import Output, RawChunk, SafeAction
 
 MS = 1_000_000
@@ -64,6 +65,7 @@ class World:
         self.epoch, self.seq = 1, 0
         self.actions: list[SafeAction] = []
         self.joints_talk = True
+        self.publisher_talks = True
         self.last = Output()
         self.leases = 0
         self.gate.activate(self.now)
@@ -82,11 +84,21 @@ class World:
             list(self.robot.joints), self.q.tolist(), [0.0] * len(self.q), self.now
         )
 
+    def publisher(self) -> None:
+        """Tell of a publisher that follows as it should; modes of vla_msgs/CommandState."""
+        if not self.publisher_talks:
+            return
+        enabled = self.gate.state in ENABLED or self.gate.state is State.STOPPING
+        self.gate.on_command_state(2 if enabled else 1, "", self.gate.announcer.seq, [], self.now)
+
     def tick(self, ms: float = 20.0) -> Output:
         self.now += round(ms * MS)
         if self.joints_talk:
             self.joint_state()
-        return self.take(self.gate.tick(self.now, self.now + ROS))
+        self.publisher()
+        output = self.take(self.gate.tick(self.now, self.now + ROS))
+        self.publisher()
+        return output
 
     def run(self, ms: float) -> None:
         for _ in range(round(ms / 20)):

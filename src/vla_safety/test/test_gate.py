@@ -408,7 +408,7 @@ def test_a_required_estop_must_have_been_seen():
 
 def test_auto_enable_works_once_and_never_after_a_latch():
     world = World(make_robot(2, auto_enable=True))
-    world.tick()
+    world.run(40)
     assert world.gate.state is State.ACTIVE
     world.gate.stop(world.now)
     world.run(2000)

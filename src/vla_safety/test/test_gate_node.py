@@ -13,15 +13,24 @@ from rclpy.parameter import Parameter
 from safety_world import make_robot
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
-from vla_msgs.msg import ActionChunk, EmergencyStop, GateLease, SafeAction, SafetyState
+from vla_msgs.msg import (
+    ActionChunk,
+    CommandState,
+    EmergencyStop,
+    GateLease,
+    SafeAction,
+    SafetyState,
+)
 
 from vla_common import qos
 from vla_common.convert import chunk_to_msg
 from vla_common.core.chunk import Chunk
 from vla_common.core.trace import Trace
+from vla_common.diagnostics import ERROR
 from vla_safety.node import SafetyGate
 
 MS = 1_000_000
+ENABLED = (SafetyState.ACTIVE, SafetyState.SLOW, SafetyState.HOLD, SafetyState.STOPPING)
 
 
 def flat(values: dict, prefix: str = "") -> list[Parameter]:
@@ -38,7 +47,12 @@ class Peer:
     """Everything around the gate: plan, joint states, e-stop, publisher."""
 
     def __init__(self, **safety) -> None:
-        patient = {"joint_state_ms": 1000.0, "no_chunk_ms": 20000.0, "max_action_age_ms": 2000.0}
+        patient = {
+            "publisher_ms": 2000.0,
+            "joint_state_ms": 1000.0,
+            "no_chunk_ms": 20000.0,
+            "max_action_age_ms": 2000.0,
+        }
         self.robot = make_robot(3, **{**patient, "max_capture_age_ms": 3000.0, **safety})
         parameters = [*flat(self.robot.parameters), Parameter("autostart", value=False)]
         self.gate = SafetyGate(parameter_overrides=parameters)
@@ -46,6 +60,7 @@ class Peer:
         make = self.node.create_publisher
         self.plans = make(ActionChunk, "/vla/actions", qos.PLAN)
         self.joints = make(JointState, "/joint_states", qos.JOINT_STATES)
+        self.commands = make(CommandState, "/vla/command_state", qos.HEARTBEAT)
         self.estop = make(EmergencyStop, "/vla/estop", qos.HEARTBEAT)
         self.actions: list[SafeAction] = []
         self.leases: list[GateLease] = []
@@ -60,6 +75,7 @@ class Peer:
         }
         self.q = np.zeros(3)
         self.talk = True
+        self.publisher = True
         self.seq = 0
         self.gate.trigger_configure()
         self.gate.trigger_activate()
@@ -69,18 +85,26 @@ class Peer:
         self._next_joint = 0.0
 
     def spin(self, condition, timeout: float = 8.0) -> bool:
-        """Spin, with joint states at 50 Hz, until the condition holds."""
+        """Spin, with joint states and a publisher at 50 Hz, until the condition holds."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
-            if self.talk and time.monotonic() >= self._next_joint:
+            if time.monotonic() >= self._next_joint:
                 self._next_joint = time.monotonic() + 0.02
-                self.joints.publish(
-                    JointState(name=list(self.robot.joints), position=self.q.tolist())
-                )
+                self.speak()
             self.executor.spin_once(timeout_sec=0.005)
             if condition():
                 return True
         return False
+
+    def speak(self) -> None:
+        if self.talk:
+            names = list(self.robot.joints)
+            self.joints.publish(JointState(name=names, position=self.q.tolist()))
+        if self.publisher:
+            following = bool(self.leases) and self.leases[-1].state in ENABLED
+            mode = CommandState.FOLLOWING if following else CommandState.ARMED
+            seq = self.actions[-1].seq if self.actions else 0
+            self.commands.publish(CommandState(mode=mode, seq=seq))
 
     def plan(self, rows, **changes) -> None:
         self.seq += 1
@@ -202,3 +226,17 @@ def test_deactivation_stops_and_a_second_activation_needs_enable(peer):
     assert not peer.call("enable").success
     peer.gate.trigger_activate()
     assert peer.spin(lambda: peer.call("enable").success)
+
+
+def test_a_publisher_that_falls_silent_latches_and_reset_waits_for_it(peer):
+    peer.enable()
+    peer.publisher = False
+    assert peer.spin(lambda: peer.state() == SafetyState.LATCHED)
+    assert peer.states[-1].cause == "publisher: joint_command_publisher is silent"
+    assert peer.spin(lambda: peer.states[-1].reset_blocked_by)
+    assert "not heard on /vla/command_state" in peer.call("reset").message
+    status = {s.name: s for s in peer.gate.diagnostics.collect()}["safety_gate: Publisher"]
+    assert status.level == ERROR and "not heard" in status.message
+    peer.publisher = True
+    assert peer.spin(lambda: peer.call("reset").success)
+    assert peer.call("enable").success

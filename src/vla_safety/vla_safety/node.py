@@ -14,7 +14,14 @@ from typing import Any
 
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
-from vla_msgs.msg import ActionChunk, EmergencyStop, GateLease, SafeAction, SafetyState
+from vla_msgs.msg import (
+    ActionChunk,
+    CommandState,
+    EmergencyStop,
+    GateLease,
+    SafeAction,
+    SafetyState,
+)
 
 from vla_common import qos
 from vla_common.convert import doubles, ns_to_stamp, stamp_to_ns, trace_from_msg, trace_to_msg
@@ -29,7 +36,7 @@ from vla_safety.report import GateReport
 PRIORITY = 30  # SCHED_FIFO of the whole process
 PERIOD_NS = 20_000_000  # 50 Hz: the lease and the watching of the sources
 CLOCK_PAIR_NS = 2_000_000  # two clock readings further apart than this are not compared
-AUTO_ENABLE_NS = 1_000_000_000  # publisher and arm must be there for this long before auto_enable
+AUTO_ENABLE_NS = 1_000_000_000  # enable must be allowed for this long before auto_enable
 
 
 def raw_chunk(message: ActionChunk) -> RawChunk:
@@ -65,7 +72,7 @@ class SafetyGate(VlaNode):
         self._lock = threading.Lock()
         self._inbox: deque[tuple[int, Callable[..., Output], tuple[Any, ...]]] = deque(maxlen=64)
         self._entities: list[tuple[Any, Any]] = []
-        self._listened_ns = 0
+        self._blocked_ns = 0
         self._armed = False
         self._asked = False  # a service changed something: tick at once
         self._shown: tuple[int, BaseException | None] = (-1, None)
@@ -81,6 +88,7 @@ class SafetyGate(VlaNode):
         subscriptions = [
             subscribe(ActionChunk, "/vla/actions", self._on_chunk, qos.PLAN),
             subscribe(EmergencyStop, "/vla/estop", self._on_estop, qos.HEARTBEAT),
+            subscribe(CommandState, "/vla/command_state", self._on_command_state, qos.HEARTBEAT),
             subscribe(
                 JointState,
                 self.robot.controller.joint_states,
@@ -101,7 +109,7 @@ class SafetyGate(VlaNode):
     def start(self) -> None:
         """Start the loop; nothing moves until enabled."""
         self._inbox.clear()
-        self._armed, self._listened_ns = False, time.monotonic_ns()
+        self._armed, self._blocked_ns = False, time.monotonic_ns()
         self.loop = DeadlineLoop("gate", PERIOD_NS, self._work, self.fatal)
         self.loop.start()
 
@@ -140,6 +148,11 @@ class SafetyGate(VlaNode):
     def _on_estop(self, message: EmergencyStop) -> None:
         assert self.gate is not None
         self._store(True, self.gate.on_estop, message.source, message.pressed)
+
+    def _on_command_state(self, message: CommandState) -> None:
+        assert self.gate is not None
+        fields = (message.mode, message.cause, message.seq, message.problems)
+        self._store(False, self.gate.on_command_state, *fields)
 
     def _on_joint_state(self, message: JointState) -> None:
         assert self.gate is not None
@@ -185,20 +198,16 @@ class SafetyGate(VlaNode):
             self._publish(call(*fields, time.monotonic_ns()), received_ns)
 
     def _arm(self, gate: Gate, now_ns: int) -> None:
-        """Arm the gate, that is auto_enable, once publisher and arm are there to see it enable.
+        """Arm the gate, that is auto_enable, once nothing has forbidden it for a while.
 
-        The lease has no other subscriber than the publisher; a view may listen to the path. The
-        wait lets the publisher and the controller find each other too: a controller that misses
+        The wait lets the publisher and the controller find each other: a controller that misses
         the beginning of a path steps into its middle.
         """
         if self._armed:
             return
-        listeners = min(
-            self._actions.get_subscription_count(), self._leases.get_subscription_count()
-        )
-        if listeners == 0 or gate.joints.stale(now_ns):
-            self._listened_ns = now_ns
-        elif now_ns - self._listened_ns >= AUTO_ENABLE_NS:
+        if gate.enable_blocked_by(now_ns):
+            self._blocked_ns = now_ns
+        elif now_ns - self._blocked_ns >= AUTO_ENABLE_NS:
             self._armed = True
             gate.activate(now_ns)
 
@@ -251,6 +260,7 @@ class SafetyGate(VlaNode):
         message = SafetyState(state=int(report.state), cause=report.cause)
         message.header.stamp = self.get_clock().now().to_msg()
         message.reset_blocked_by = list(report.reset_blocked_by)
+        message.enable_blocked_by = list(report.enable_blocked_by)
         message.min_epoch = report.min_epoch
         message.transitions = report.transitions
         message.reasons = list(report.reasons)

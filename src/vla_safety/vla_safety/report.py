@@ -10,6 +10,7 @@ import numpy as np
 from vla_common.core.stats import Window
 from vla_common.diagnostics import ERROR, OK, WARN, Diagnostics, number
 from vla_safety.core.gate import Gate
+from vla_safety.core.publisher_watch import CommandMode
 from vla_safety.core.reasons import INPUT, Reason
 from vla_safety.core.state_machine import State
 
@@ -32,6 +33,7 @@ class GateReport:
         diagnostics.add("Limits", self.limits)
         diagnostics.add("Input", self.input)
         diagnostics.add("Emergency stop", self.emergency_stop)
+        diagnostics.add("Publisher", self.publisher)
 
     def state(self, stat: Any) -> Any:
         """Report the state, its cause and what blocks reset."""
@@ -55,6 +57,7 @@ class GateReport:
         stat.add("Minimum epoch", str(gate.checks.min_epoch))
         stat.add("Transitions", str(machine.transitions))
         stat.add("Reset blocked by", "; ".join(blocked))
+        stat.add("Enable blocked by", "; ".join(gate.enable_blocked_by(now_ns)))
         stat.add("Plans held back (%)", number(100 * share))
         stat.add("Plan to path p50 (ms)", number(check.p50))
         stat.add("Plan to path p99 (ms)", number(check.p99))
@@ -128,4 +131,22 @@ class GateReport:
         stat.add("Source", ", ".join(pressed or lost))
         stat.add("Heartbeat age (ms)", number(age_ms, 1))
         stat.add("Trips", str(gate.estop.trips))
+        return stat
+
+    def publisher(self, stat: Any) -> Any:
+        """Report what the publisher told of itself."""
+        publisher, now_ns = self._gate.publisher, time.monotonic_ns()
+        if publisher.silent(now_ns):
+            stat.summary(ERROR, "not heard on /vla/command_state")
+        elif publisher.problems:
+            stat.summary(ERROR, "; ".join(publisher.problems))
+        elif publisher.mode in (CommandMode.ARMED, CommandMode.FOLLOWING):
+            stat.summary(OK, publisher.mode.name.lower())
+        else:
+            stat.summary(WARN, f"{publisher.mode.name.lower()}: {publisher.cause}")
+        age_ms = (now_ns - publisher.heard_ns) * 1e-6 if publisher.heard_ns >= 0 else float("nan")
+        stat.add("Mode", publisher.mode.name)
+        stat.add("Cause", publisher.cause)
+        stat.add("Seq", str(publisher.seq))
+        stat.add("Heartbeat age (ms)", number(age_ms, 1))
         return stat

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from vla_command.core.checks import Bounds, Refusal, check, check_jump
-from vla_command.core.path import SafePath
+from vla_command.core.path import GateState, SafePath
 from vla_command.core.playback import Track, join
 from vla_command.core.trajectory import Sample, Trajectory, rows_to_come, sample
 from vla_command.core.watchdog import Mode, Watchdog
@@ -24,20 +24,24 @@ class Commander:
         self.refused: Counter[Refusal] = Counter()
         self.accepted = 0
         self.ignored = 0  # good paths while the gate may not be followed
+        self.heard = 0  # seq of the newest good path since armed, followed or not
         self.track: Track | None = None
         self._bounds = bounds
         self._streamed = streamed
         self._seq = -1
+        self._stopped = False  # the newest path that was followed is that of a latched gate
         self._armed = 0
         self._fresh = True  # the next path starts where the gate anchored it, at rest
         self._finishing = False
 
     def on_gate(self, state: int, valid_until_ns: int, now_ns: int) -> None:
-        """Take the gate's state, and its lease when there is one (else 0)."""
-        self.watchdog.hear(state, valid_until_ns, now_ns)
+        """Take the gate's state and its lease."""
+        ended = self._stopped and self.resting(now_ns)
+        self.watchdog.hear(state, valid_until_ns, now_ns, ended)
         if self._armed != self.watchdog.armed:  # a fresh start: seq may begin anew
             self._armed = self.watchdog.armed
             self._seq = -1
+            self.heard = 0
             self._fresh = True
 
     def on_path(self, path: SafePath, now_ns: int) -> Trajectory | Sample | None:
@@ -45,6 +49,7 @@ class Commander:
         refusal = check(path, self._bounds, self._seq, now_ns)
         if refusal is None:
             self.on_gate(path.state, path.valid_until_ns, now_ns)
+            self.heard = path.seq
             if self.watchdog.mode is not Mode.FOLLOWING or self._finishing:
                 self.ignored += 1
                 return None
@@ -59,6 +64,7 @@ class Commander:
             return None
         self._fresh = False
         self._seq = path.seq
+        self._stopped = path.state == GateState.LATCHED
         self.accepted += 1
         self.track = track
         return sample(track, now_ns) if self._streamed else rows_to_come(track, now_ns)

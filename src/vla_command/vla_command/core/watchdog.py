@@ -16,7 +16,7 @@ class Mode(str, Enum):
     WAITING = "waiting"  # since start: no enable was seen yet
     ARMED = "armed"  # the gate was seen disabled: its next enable is a fresh one
     FOLLOWING = "following"  # paths are sent on
-    LATCHED = "latched"  # stopped; needs the gate to be reset and enabled anew
+    LATCHED = "latched"  # stopped; armed again when the gate is latched, ready or inactive
 
 
 class Watchdog:
@@ -24,7 +24,8 @@ class Watchdog:
 
     A publisher that starts, and one whose lease was lost, moves only after it has seen the gate
     disabled and then enabled: an arm that was left standing is not pulled along by a plan that
-    went on without it. Losing the lease latches; so does :meth:`hold`, until :meth:`release`.
+    went on without it. Losing the lease latches; so do :meth:`hold` problems while they last.
+    The gate hears of it, and latches too.
     """
 
     def __init__(self, lease_ns: int) -> None:
@@ -34,18 +35,26 @@ class Watchdog:
         self.valid_until_ns = 0
         self.trips = 0
         self.armed = 0
+        self.problems: tuple[str, ...] = ()
         self._lease_ns = lease_ns
-        self._held = ""
 
-    def hear(self, state: int, valid_until_ns: int, now_ns: int) -> None:
-        """Take a sign of life; ``valid_until_ns`` is 0 when it carries no lease."""
-        self.valid_until_ns = max(self.valid_until_ns, min(valid_until_ns, now_ns + self._lease_ns))
-        if self._held:
+    def hear(self, state: int, valid_until_ns: int, now_ns: int, ended: bool = False) -> None:
+        """Take a sign of life.
+
+        ``ended`` says that the last path of a latched gate was followed to its end.
+        Leases and paths come on two topics, and one may overtake the other: what was sent before
+        something that was heard already says nothing.
+        """
+        if valid_until_ns < self.valid_until_ns:
             return
-        stopped = state == GateState.LATCHED and self.mode in (Mode.WAITING, Mode.LATCHED)
-        if (state in IDLE and self.mode is not Mode.ARMED) or stopped:
-            self.mode, self.cause = Mode.ARMED, "the gate is not enabled"
-            self.armed += 1
+        self.valid_until_ns = min(valid_until_ns, now_ns + self._lease_ns)
+        if self.problems:
+            return
+        latched = state == GateState.LATCHED and (self.mode is not Mode.FOLLOWING or ended)
+        if state in IDLE or latched:
+            if self.mode is not Mode.ARMED:
+                self.mode, self.cause = Mode.ARMED, "the gate is not enabled"
+                self.armed += 1
         elif state in MOVING and self.mode is Mode.ARMED and now_ns < self.valid_until_ns:
             self.mode, self.cause = Mode.FOLLOWING, ""
 
@@ -55,23 +64,20 @@ class Watchdog:
             return False
         self.trips += 1
         self.mode = Mode.LATCHED
-        self.cause = "the gate fell silent: lease lost; reset and enable the gate"
+        self.cause = "the gate fell silent: lease lost"
         return True
 
-    def hold(self, cause: str) -> bool:
-        """Latch and stay so whatever the gate says; return whether it was following."""
-        following = self.mode is Mode.FOLLOWING
-        if not self._held:
-            self.trips += 1
-        self._held = self.cause = cause
-        self.mode = Mode.LATCHED
-        return following
+    def hold(self, problems: tuple[str, ...]) -> None:
+        """Latch, and stay so whatever the gate says, until called without problems.
 
-    def release(self) -> None:
-        """End :meth:`hold`; a fresh enable is still needed."""
-        if self._held:
-            self._held = ""
-            self.cause += " (gone; reset and enable the gate)"
+        A fresh enable of the gate is needed then as well.
+        """
+        if problems:
+            self.trips += self.mode is Mode.FOLLOWING
+            self.mode, self.cause = Mode.LATCHED, "; ".join(problems)
+        elif self.problems:
+            self.cause += " (gone)"
+        self.problems = problems
 
     def margin_ns(self, now_ns: int) -> int:
         """Return for how long the lease still holds; negative when it is over."""

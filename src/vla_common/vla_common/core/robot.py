@@ -175,6 +175,11 @@ class Safety:
     tracking_ticks: int = param("ticks in a row beyond the tolerance that latch", 3, low=1)
     bad_shape_latch: int = param("wrong names, order or size in a row that latch", 3, low=1)
     recover_ms: float = param("a cause must be away this long before a hold ends", 200.0, low=0.0)
+    publisher_ms: float = param(
+        "silence of the publisher that latches, and its time to follow after enable",
+        250.0,
+        above=0.0,
+    )
     estop_required: bool = param("refuse to enable before an e-stop heartbeat was seen", False)
     estop_timeout_ms: float = param("e-stop heartbeat older than this trips", 150.0, above=0.0)
     auto_enable: bool = param("enable at activation without ~/enable; for simulation only", False)

@@ -66,9 +66,10 @@ class Announcer:
     def _is_news(self, report: Report, now_ns: int) -> bool:
         old = self._reported
         same = old is not None and (
-            (old.state, old.cause, old.reset_blocked_by, old.min_epoch, old.transitions)
-            == (report.state, report.cause, report.reset_blocked_by, report.min_epoch,
-                report.transitions)
+            (old.state, old.cause, old.reset_blocked_by, old.enable_blocked_by, old.min_epoch,
+             old.transitions)
+            == (report.state, report.cause, report.reset_blocked_by, report.enable_blocked_by,
+                report.min_epoch, report.transitions)
         )  # fmt: skip
         if same and now_ns - self._report_ns < REPORT_NS:
             return False

@@ -15,6 +15,7 @@ from vla_safety.core.checks import InputCheck, Refused
 from vla_safety.core.limits import limits_of
 from vla_safety.core.motion import Motion
 from vla_safety.core.permits import Permits
+from vla_safety.core.publisher_watch import PublisherWatch
 from vla_safety.core.reasons import INPUT, REASONS, Counts, Reaction, Reason
 from vla_safety.core.sources import EstopWatch, JointWatch
 from vla_safety.core.state_machine import ENABLED, MOVING, Event, Machine, State
@@ -40,8 +41,11 @@ class Gate:
         self.checks = InputCheck(self.limits, safety)
         self.joints = JointWatch(self.limits, safety)
         self.estop = EstopWatch(safety)
+        self.publisher = PublisherWatch(round(safety.publisher_ms * 1e6))
         self.machine = Machine()
-        self.permits = Permits(self.joints, self.estop, self.motion, safety.estop_required)
+        self.permits = Permits(
+            self.joints, self.estop, self.publisher, self.motion, safety.estop_required
+        )
         self.announcer = Announcer(round(safety.lease_ms * 1e6), round(1e9 / robot.control.rate))
         self.anchoring = Anchoring(self.limits, self.joints, self.motion)
         self.counts = Counts()
@@ -101,12 +105,23 @@ class Gate:
         except Exception as error:
             return self.internal_error(error, now_ns)
 
+    def on_command_state(
+        self, mode: Any, cause: Any, seq: Any, problems: Any, now_ns: int
+    ) -> Output:
+        """Take the publisher's state; the next tick judges it."""
+        try:
+            self.publisher.update(mode, cause, seq, problems, now_ns)
+        except Exception as error:
+            return self.internal_error(error, now_ns)
+        return Output()
+
     def tick(self, now_ns: int, ros_ns: int | None = None) -> Output:
         """Watch the sources; called at a fixed rate. ``ros_ns`` is ROS time at ``now_ns``."""
         try:
             self._watch_clock(now_ns, ros_ns)
             self._watch_estop(now_ns)
             self._watch_joints(now_ns)
+            self._watch_publisher(now_ns)
             self._watch_plans(now_ns)
             self._settle(now_ns)
             self._hold_action(now_ns)
@@ -158,11 +173,13 @@ class Gate:
 
     def reset_blocked_by(self, now_ns: int) -> list[str]:
         """Return why reset would be refused now; empty outside STOPPING and LATCHED."""
-        return self.permits.reset_blocked_by(self.state, self.causes.latched, now_ns)
+        return self.permits.reset_blocked_by(
+            self.state, self.causes.latched, self.announcer.seq, now_ns
+        )
 
     def enable_blocked_by(self, now_ns: int) -> list[str]:
         """Return why enable would be refused now."""
-        return self.permits.enable_blocked_by(self.state, now_ns)
+        return self.permits.enable_blocked_by(self.state, self.announcer.seq, now_ns)
 
     # --- plans --------------------------------------------------------------------------------
     def _chunk(self, raw: RawChunk, now_ns: int) -> None:
@@ -253,6 +270,12 @@ class Gate:
         elif self.state is State.INACTIVE and not joints.stale(now_ns):
             self.anchoring.follow_by_hand(now_ns)
 
+    def _watch_publisher(self, now_ns: int) -> None:
+        if self.state in ENABLED:
+            fault = self.publisher.fault(self._enabled_ns, now_ns)
+            if fault:
+                self._trip(Reason.PUBLISHER, now_ns, detail=fault)
+
     def _watch_plans(self, now_ns: int) -> None:
         if self.state in ENABLED and now_ns - self._plan_ns > self._no_chunk_ns:
             self._hold(Reason.NO_CHUNK, now_ns)
@@ -277,9 +300,10 @@ class Gate:
             self.checks.void_old_plans()
             self._stop_motion(now_ns)
 
-    def _trip(self, reason: Reason, now_ns: int, count: bool = True) -> None:
+    def _trip(self, reason: Reason, now_ns: int, count: bool = True, detail: str = "") -> None:
         self.causes.latch(reason, now_ns, count)
-        if self.machine.raise_event(Event.TRIP, now_ns, reason.value):
+        cause = f"{reason.value}: {detail}" if detail else reason.value
+        if self.machine.raise_event(Event.TRIP, now_ns, cause):
             if reason in (Reason.ESTOP, Reason.HEARTBEAT):
                 self.estop.trips += 1
             self.checks.void_old_plans()
@@ -312,6 +336,7 @@ class Gate:
             self.state,
             self.machine.cause,
             tuple(self.reset_blocked_by(now_ns)),
+            () if self.state in ENABLED else tuple(self.enable_blocked_by(now_ns)),
             self.checks.min_epoch,
             self.machine.transitions,
             NAMES,

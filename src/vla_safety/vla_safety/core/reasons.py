@@ -44,6 +44,7 @@ class Reason(Enum):
     ESTOP = "estop_pressed"
     HEARTBEAT = "estop_heartbeat_lost"
     STOP = "stop_requested"
+    PUBLISHER = "publisher"
     INTERNAL = "internal_error"
 
 

@@ -84,6 +84,7 @@ class Report:
     state: State
     cause: str
     reset_blocked_by: tuple[str, ...]
+    enable_blocked_by: tuple[str, ...]
     min_epoch: int
     transitions: int
     reasons: tuple[str, ...]

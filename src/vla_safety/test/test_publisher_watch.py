@@ -1,0 +1,166 @@
+"""The gate lets nothing pass to a publisher that is not there, not armed, or has given up."""
+
+import numpy as np
+import pytest
+from safety_world import MS, World, make_robot
+
+from vla_safety.core.reasons import Reason
+from vla_safety.core.state_machine import ENABLED, State
+
+WAITING, ARMED, FOLLOWING, LATCHED = range(4)
+PATIENCE = 250  # [ms] safety.publisher_ms
+
+
+class Alone(World):
+    """A gate whose publisher says what the test wants."""
+
+    said = (ARMED, "", [])
+
+    def publisher(self) -> None:
+        if self.publisher_talks:
+            mode, cause, problems = self.said
+            seq = self.gate.announcer.seq
+            self.gate.on_command_state(mode, cause, seq, problems, self.now)
+
+
+@pytest.fixture
+def world():
+    """Enabled, and followed."""
+    result = Alone(make_robot(3, no_chunk_ms=1e6)).enabled()
+    result.said = (FOLLOWING, "", [])
+    result.run(100)
+    assert result.gate.state is State.ACTIVE
+    return result
+
+
+def until_latched(world, within_ms):
+    """Tick until the gate is latched by the publisher; nothing else may have stopped it."""
+    started = world.now
+    while world.gate.state is not State.LATCHED:
+        assert world.now - started <= within_ms * MS, world.gate.state
+        world.tick(10)
+    assert world.gate.machine.cause.startswith("publisher: joint_command_publisher")
+    assert world.gate.counts.total[Reason.PUBLISHER] == 1
+    return world.gate.machine.cause
+
+
+def blocked(world):
+    """Return why enable is refused, the same in the service's answer and in the report."""
+    world.tick()
+    why = world.gate.report(world.now).enable_blocked_by
+    ok, message = world.gate.enable(world.now)
+    assert ok == (not why) and (ok or message == "refused: " + "; ".join(why))
+    return "; ".join(why)
+
+
+@pytest.mark.parametrize(
+    "said, why",
+    [
+        ((WAITING, "no enable seen", []), "is not armed but waiting: no enable seen"),
+        ((FOLLOWING, "", []), "is not armed but following"),
+        ((LATCHED, "lease lost", []), "is not armed but latched: lease lost"),
+        ((LATCHED, "two", ["2 publishers", "no controller"]), "publisher: no controller"),
+        ((ARMED, "", ["cmd_timeout is 0"]), "joint_command_publisher: cmd_timeout is 0"),
+        ((ARMED, "", None), "joint_command_publisher: None"),
+        ((7, "", []), "unknown mode, 7"),
+        ((None, "", []), "unknown mode, None"),
+    ],
+)
+def test_enable_is_refused_with_the_reason(said, why):
+    world = Alone(make_robot(2))
+    world.said = said
+    world.run(200)
+    assert why in blocked(world)
+    assert world.gate.state is State.INACTIVE
+    world.said = (ARMED, "", [])
+    world.tick()
+    assert blocked(world) == "" and world.gate.state is State.ACTIVE
+
+
+def test_enable_is_refused_while_the_publisher_was_never_heard_or_is_silent():
+    world = Alone(make_robot(2))
+    world.publisher_talks = False
+    world.run(200)
+    assert "not heard on /vla/command_state" in blocked(world)
+    world.publisher_talks = True
+    world.tick()
+    world.publisher_talks = False
+    world.run(PATIENCE + 20)
+    assert "not heard on /vla/command_state" in blocked(world)
+
+
+def test_enable_is_refused_until_the_publisher_has_taken_a_path():
+    world = Alone(make_robot(2))
+    world.publisher_talks = False
+    for seq in (0, 10_000):  # none; one of a gate that ran before
+        world.tick()
+        world.gate.on_command_state(ARMED, "", seq, [], world.now)
+        assert "has taken no path" in blocked(world)
+        world.gate.on_command_state(ARMED, "", seq, [], world.now)
+    world.gate.on_command_state(ARMED, "", world.gate.announcer.seq, [], world.now)
+    assert world.gate.enable(world.now)[0]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        (LATCHED, "lease lost", []),
+        (WAITING, "no enable seen", []),  # it was started anew
+        (ARMED, "the gate is not enabled", []),
+        (FOLLOWING, "", ["no controller"]),
+    ],
+)
+def test_a_publisher_that_gives_up_latches_the_gate_at_the_next_tick(world, said):
+    world.chunk(np.full((8, 3), 0.05))
+    world.said = said
+    world.tick()
+    assert world.gate.state in (State.STOPPING, State.LATCHED)
+    cause = until_latched(world, 300)
+    assert (said[2] or [said[1]])[0] in cause
+
+
+def test_a_silent_publisher_latches_the_gate(world):
+    world.publisher_talks = False
+    world.run(PATIENCE - 20)
+    assert world.gate.state is State.ACTIVE
+    assert "is silent" in until_latched(world, 60)
+    assert "not heard on /vla/command_state" in world.gate.reset(world.now)[1]
+
+
+def test_a_publisher_that_does_not_begin_to_follow_latches_the_gate():
+    world = Alone(make_robot(3, no_chunk_ms=1e6)).enabled()
+    world.run(PATIENCE - 20)
+    assert world.gate.state is State.ACTIVE
+    assert "is not following but armed" in until_latched(world, 60)
+
+
+def test_a_held_gate_is_watched_too(world):
+    world.joints_talk = False
+    world.run(100)
+    assert world.gate.state is State.HOLD
+    world.said = (LATCHED, "lease lost", [])
+    until_latched(world, 300)
+
+
+def test_reset_and_enable_start_both_anew(world):
+    world.said = (LATCHED, "lease lost", [])
+    until_latched(world, 300)
+    world.said = (ARMED, "", [])  # it has seen the gate latched
+    world.run(1100)
+    assert world.gate.reset(world.now) == (True, "reset; nothing moves until ~/enable")
+    assert world.gate.enable(world.now)[0]
+    world.tick()
+    world.said = (FOLLOWING, "", [])
+    world.run(2 * PATIENCE)
+    assert world.gate.state is State.ACTIVE
+
+
+def test_auto_enable_waits_until_the_publisher_is_armed():
+    world = Alone(make_robot(2, auto_enable=True))
+    world.said = (WAITING, "", [])
+    world.run(3000)
+    assert world.gate.state is State.INACTIVE
+    assert world.gate.counts.total[Reason.PUBLISHER] == 0
+    world.said = (ARMED, "", [])
+    world.run(40)
+    assert world.gate.state in ENABLED

@@ -1,0 +1,87 @@
+"""The publisher gives up, dies or comes anew: the gate knows, and reset and enable go on."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+from harness import Graph, PlanSource, assert_within_limits
+from test_faults_below import moving, stays
+
+DOMAIN = 60
+PUBLISHER = "joint_command_publisher"
+
+
+@pytest.fixture
+def arm():
+    """The lower half, moving joint1 at a constant speed."""
+    with Graph(DOMAIN, leave_out=("pipeline", "system_monitor")) as graph:
+        graph.wait_active()
+        source = PlanSource(graph.watcher)
+        source.start()
+        moving(graph, source)
+        graph.source = source
+        yield graph
+        source.running = False
+
+
+def latched(graph, within, fault_ns):
+    """Wait until the gate is latched by its publisher; return its cause."""
+    watcher = graph.watcher
+    graph.wait(lambda: watcher.state == "LATCHED", within + 1.0, "gate LATCHED")
+    ns, _, cause = next(s for s in watcher.states if s[0] > fault_ns and "publisher" in s[2])
+    print(f"gate stops after {(ns - fault_ns) * 1e-6:.0f} ms: {cause}")
+    assert (ns - fault_ns) * 1e-9 <= within
+    assert cause.startswith("publisher: ")
+    return cause
+
+
+def goes_on(graph):
+    """Reset and enable, without a stop before; the arm moves again."""
+    watcher = graph.watcher
+    graph.wait(lambda: watcher.call("reset")[0], 6.0, "reset accepted")
+    stays(graph, 0.3)
+    start = time.monotonic_ns()
+    ok, message = watcher.call("enable")
+    assert ok, message
+    moving(graph, graph.source)
+    assert watcher.state in ("ACTIVE", "SLOW")
+    assert_within_limits(watcher.after(start), graph.robot)
+
+
+def test_publisher_killed_and_started_anew(arm):
+    fault = arm.kill(PUBLISHER)
+    assert "silent" in latched(arm, 0.25 + 0.05, fault)
+    time.sleep(1.1)
+    ok, message = arm.watcher.call("reset")
+    assert not ok and "not heard on /vla/command_state" in message
+    arm.children[PUBLISHER].start()
+    stays(arm)
+    goes_on(arm)
+
+
+def test_publisher_started_anew_at_once(arm):
+    """No enable of the gate comes before it; it must not stay waiting beside an ACTIVE gate."""
+    fault = arm.kill(PUBLISHER)
+    arm.wait(lambda: arm.children[PUBLISHER].pid is None, 2.0, "publisher dead")
+    arm.children[PUBLISHER].start()
+    latched(arm, 0.25 + 0.05, fault)
+    goes_on(arm)
+
+
+def test_publisher_stopped_for_a_moment(arm):
+    fault = arm.kill(PUBLISHER, signal.SIGSTOP)
+    time.sleep(0.5)
+    arm.kill(PUBLISHER, signal.SIGCONT)
+    latched(arm, 0.25 + 0.05, fault)
+    goes_on(arm)
+
+
+def test_publisher_latched_because_the_gate_stood_still_for_a_moment(arm):
+    arm.kill("safety_gate", signal.SIGSTOP)
+    time.sleep(0.3)
+    fault = arm.kill("safety_gate", signal.SIGCONT)
+    assert "lease lost" in latched(arm, 0.1 + 0.05, fault)
+    stays(arm)
+    goes_on(arm)
