@@ -1,7 +1,7 @@
 # The commands of this repository. Options go into ARGS: make run ARGS="--duration 20 --seed 7"
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test lint format train eval bench clean
+.PHONY: help setup build run test lint format train eval bench prove fuzz mutants clean
 ARGS ?=
 ENV := . tools/env.sh &&
 # In a terminal the command gets a process group of its own: Ctrl-C then reaches it and not make,
@@ -52,6 +52,18 @@ eval: ## measure a bundle in the simulator: ARGS="--bundle bundles/reach --scene
 bench: ## latency against a naive chain of nodes
 	@tools/setup.sh --dev
 	@$(ENV) $(call front,python bench/run.py $(ARGS))
+
+prove: ## 10^7 steps of the limiter against an independent oracle: ARGS="--steps 1e5"
+	@tools/setup.sh --dev
+	@$(ENV) $(call front,python -m vla_safety.prove $(ARGS))
+
+fuzz: ## 10^6 mutated messages through the gate: ARGS="--messages 1e4"
+	@tools/setup.sh --dev
+	@$(ENV) $(call front,python src/vla_safety/test/gate_fuzz.py $(ARGS))
+
+mutants: ## does a test fail when a line of the gate is changed? ARGS="--only limiter.py --minutes 5"
+	@tools/setup.sh --dev
+	@$(ENV) $(call front,python tools/mutants.py $(ARGS))
 
 clean: ## remove what was built; keeps .venv, data and runs
 	@rm -rf build install log .mypy_cache .ruff_cache .pytest_cache .hypothesis

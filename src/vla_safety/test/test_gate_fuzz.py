@@ -1,114 +1,45 @@
 """Whatever comes in, in whatever order: no exception, nothing outside the limits, no motion after
 a latch without reset and enable."""
 
-import random
-
 import numpy as np
+from gate_fuzz import Judge, fuzz, trial
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from safety_world import MS, ROS, World, make_robot
+from safety_world import ROS, World, make_robot
 
+from vla_safety.core import checks, limiter
+from vla_safety.core.reasons import INPUT
 from vla_safety.core.state_machine import State
-from vla_safety.oracle import Stated, Track
 
-NAN, INF = float("nan"), float("inf")
-ODD = [
-    None, True, -1, 0, 1, 3, 1 << 31, 1 << 32, 1 << 63, -(1 << 63), 1 << 64, 10**400, 0.05, -0.0,
-    1e308, -1e308, 5e-324, NAN, INF, -INF, "", "j0", "関節", "\ud800", b"\x00", [], [[]], {},
-    (), object(),
-    [NAN] * 24, [1e308] * 24, [INF] * 24, [0.0] * 23, ["a"] * 24, [None] * 24, np.zeros((8, 3)),
-    np.zeros((3, 8)), np.zeros((2, 3, 4)), np.full(24, 1e300),
-    ["j0", "j1", "j2"], ["j2", "j1", "j0"],
-    ["j0", "j1", "j1"], ["j0"], ["J0", "J1", "J2"], ["сустав", "j1", "j2"], 1e5, 2.5, 10**18,
-]  # fmt: skip
-FIELDS = ("epoch", "seq", "joint_names", "step_dt", "horizon", "start_ns", "positions",
-          "capture_ns", "stamp_ns", "confidence")  # fmt: skip
-
-
-class Judge:
-    """Follows what a publisher would execute, and judges it."""
-
-    def __init__(self, world: World) -> None:
-        limits = world.gate.limits
-        self.stated = Stated(
-            limits.q_min, limits.q_max, limits.v_max, limits.a_max, limits.d_max, limits.j_max
-        )
-        self.track: Track | None = None
-        self.violations: list[str] = []
-
-    def take(self, world: World) -> None:
-        for action in world.actions:
-            if self.track is None:
-                self.track = Track(self.stated)
-            self.track.send(action.start_ns, action.step_ns, action.positions, action.velocities)
-        del world.actions[:]
-
-    def anchor(self) -> None:
-        """A new anchor at the measured pose begins a new track."""
-        self.finish()
-        self.track = None
-
-    def finish(self) -> list[str]:
-        if self.track is not None:
-            self.violations += self.track.finish(10 * MS).violations
-        return self.violations
-
-
-def mutated(world: World, rng: random.Random, rows: np.ndarray):
-    """Return a good chunk with some fields replaced."""
-    changes = {}
-    for _ in range(rng.choice([0, 0, 0, 0, 1, 1, 2, 3])):
-        field = rng.choice(FIELDS)
-        kind = rng.random()
-        if kind < 0.5:
-            changes[field] = rng.choice(ODD)
-        elif field == "positions":
-            values = rows.ravel().copy()
-            values[rng.randrange(values.size)] = rng.choice(
-                [NAN, INF, -INF, 1e308, -1e9, 2.1, -2.1]
-            )
-            changes[field] = values
-        elif field in ("start_ns", "capture_ns", "stamp_ns"):
-            changes[field] = world.now + rng.randrange(-(10**10), 10**10)
-        elif field in ("epoch", "seq"):
-            changes[field] = rng.randrange(0, 1 << rng.choice([2, 8, 31]))
-        else:
-            changes[field] = rng.choice([rng.uniform(-1, 1), rng.randrange(-5, 20)])
-    return world.raw(rows, **changes)
-
-
-def fuzz(messages: int, seed: int) -> dict[str, int]:
-    """Send mutated messages; a fresh gate every 200. Return what was counted."""
-    rng = random.Random(seed)
-    numbers = np.random.default_rng(seed)
-    passed = refused = 0
-    for _ in range(messages // 200):
-        world = World(make_robot(3, bad_shape_latch=rng.choice([3, 1000]))).enabled()
-        judge = Judge(world)
-        for _ in range(200):
-            if rng.random() < 0.6:
-                world.tick(rng.choice([5, 20, 20, 50]))
-            q = world.gate.motion.command(world.now)[0]
-            rows = q + numbers.uniform(-0.05, 0.05, 3) * np.arange(1, 9)[:, None]
-            output = world.take(world.gate.on_chunk(mutated(world, rng, rows), world.now))
-            passed, refused = (
-                passed + (output.action is not None),
-                refused + (output.action is None),
-            )
-            if rng.random() < 0.02:
-                odd = [rng.choice(ODD) for _ in range(3)]
-                world.gate.on_joint_state(*odd, world.now)
-            assert world.gate.last_error is None
-            judge.take(world)
-        assert not judge.finish()
-    return {"passed": passed, "refused": refused}
+NAN = float("nan")
 
 
 def test_ten_thousand_mutated_messages():
-    counted = fuzz(10_000, 1)
-    assert counted["passed"] > 500
-    assert counted["refused"] > 2000
+    found, _ = fuzz(10_000, 1, jobs=1)
+    assert not found.problems
+    assert found.passed > 1000
+    assert found.refused > 2000
+    assert set(found.reasons) == {reason.value for reason in INPUT}
+
+
+def test_a_crash_is_found(monkeypatch):
+    def careless(value, low, high, reason):
+        return int(value)
+
+    monkeypatch.setattr(checks, "whole", careless)
+    problems = [text for seed in range(20) for text in trial(seed).problems]
+    assert any("crash" in text for text in problems)
+
+
+def test_an_unsafe_output_is_found(monkeypatch):
+    monkeypatch.setattr(limiter, "slowest", lambda v, a, d: v - 1.1 * a)
+    problems = [text for seed in range(5) for text in trial(seed).problems]
+    assert any("acceleration" in text for text in problems)
+
+
+def test_a_trial_is_the_same_again():
+    assert trial(3) == trial(3)
 
 
 class GateMachine(RuleBasedStateMachine):

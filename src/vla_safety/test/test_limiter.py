@@ -13,7 +13,7 @@ from vla_safety.core.path import Path, rest, stop_rows
 from vla_safety.core.planner import Planner
 from vla_safety.core.reference import through
 from vla_safety.oracle import Stated, Track
-from vla_safety.prove import GRIDS_MS, campaign, random_limits, trial
+from vla_safety.prove import GRIDS_MS, random_limits, trial
 
 DT = 0.01
 
@@ -143,15 +143,9 @@ def test_path_between_rows_and_its_rest():
 @settings(max_examples=15)
 @given(seed=st.integers(0, 2**32))
 def test_no_motion_leaves_the_limits(grid_ms, seed):
-    verdict = trial(seed, grid_ms)
+    verdict = trial(seed, grid_ms).verdict
     assert not verdict.violations
     assert verdict.steps > 0
-
-
-def test_many_steps():
-    verdict = campaign(77, 5000)
-    assert not verdict.violations
-    assert max(verdict.ratios.values()) <= 1.0 + 1e-9
 
 
 class TestOracle:

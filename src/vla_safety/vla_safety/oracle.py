@@ -3,7 +3,7 @@
 It knows only the stated limits and what was sent: rows of positions and velocities at times. From
 these it rebuilds the motion that was executed, each new path replacing the rest of the one
 before, and measures positions, velocities, accelerations and jerks by finite differences and
-between the rows.
+between the rows. Everything is judged at once, at the end, in a few passes over large arrays.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 TOLERANCE = 1e-9
-INSIDE = np.linspace(0.0, 1.0, 9)[1:-1]
+REST_ROWS = 2
+"""A longer rest between two paths is this many rows of it: differences across it are taken."""
 
 
 @dataclass
@@ -30,19 +31,23 @@ class Stated:
 
 @dataclass
 class Verdict:
-    """Largest ratio to the limit per quantity, and every violation in words."""
+    """Largest ratio to the limit per quantity, and every violation in words.
+
+    ``steps``: steps between rows of the motion that was executed. ``judged``: rows of all paths,
+    also those that a later path replaced before they were executed.
+    """
 
     ratios: dict[str, float] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     steps: int = 0
+    judged: int = 0
 
     def note(self, quantity: str, value: np.ndarray, limit: np.ndarray) -> None:
-        """Compare |value| (..., joints) with a limit (joints,)."""
+        """Compare |value| (rows, joints) with a limit (joints,); NaN is a violation."""
         if value.size == 0:
             return
-        top = np.abs(value).reshape(-1, value.shape[-1]).max(axis=0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = float(np.nanmax(np.where(np.isinf(limit), 0.0, top / limit)))
+        top = np.abs(value).max(axis=0)
+        ratio = float((top / limit).max())
         self.ratios[quantity] = max(self.ratios.get(quantity, 0.0), ratio)
         if not (top <= limit * (1.0 + TOLERANCE) + TOLERANCE).all():
             self.violations.append(f"{quantity}: {ratio!r} x limit")
@@ -53,6 +58,17 @@ class Verdict:
             self.ratios[quantity] = max(self.ratios.get(quantity, 0.0), ratio)
         self.violations += other.violations
         self.steps += other.steps
+        self.judged += other.judged
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Rows (n, joints), row i due at ``start_ns + i * step_ns``."""
+
+    start_ns: int
+    step_ns: int
+    q: np.ndarray
+    v: np.ndarray
 
 
 class Track:
@@ -60,81 +76,108 @@ class Track:
 
     def __init__(self, stated: Stated) -> None:
         self.stated = stated
-        self.verdict = Verdict()
-        self._times: list[int] = []
-        self._q: list[np.ndarray] = []
-        self._v: list[np.ndarray] = []
+        self._sent: list[Sent] = []
 
     def send(self, start_ns: int, step_ns: int, q: np.ndarray, v: np.ndarray) -> None:
         """Take a path (rows, joints); it replaces everything from ``start_ns`` on."""
-        self._path(step_ns * 1e-9, q, v)
-        if self._times:
-            self._join(start_ns, q[0], v[0], step_ns)
-        times = [start_ns + i * step_ns for i in range(len(q))]
-        self._times += times
-        self._q += list(q)
-        self._v += list(v)
-
-    def _path(self, dt: float, q: np.ndarray, v: np.ndarray) -> None:
-        """Check a path on its own, to its very end: nothing may follow it."""
-        if not (np.isfinite(q).all() and np.isfinite(v).all()):
-            self.verdict.violations.append("not finite")
-            return
-        if v[-1].any():
-            self.verdict.violations.append("does not end at rest")
-        self._measure(q, v, dt)
-
-    def _join(self, start_ns: int, q: np.ndarray, v: np.ndarray, step_ns: int) -> None:
-        """Cut what is replaced; the new path must begin where the old one was at that time."""
-        last = max(i for i, t in enumerate(self._times) if t <= start_ns)
-        at_end = last == len(self._times) - 1
-        if self._times[last] != start_ns and not at_end:
-            self.verdict.violations.append("begins between two rows")
-            return
-        if (
-            np.abs(q - self._q[last]).max() > TOLERANCE
-            or np.abs(v - self._v[last]).max() > TOLERANCE
-        ):
-            self.verdict.violations.append("does not begin where the last path was")
-        gap = (start_ns - self._times[last]) // step_ns
-        keep = last if gap == 0 else last + 1
-        self._close(keep, step_ns * 1e-9)
-        # a long rest is two rows of it, so that differences across it are taken
-        rest = [self._q[keep - 1]] * min(gap - 1, 2) if gap > 1 else []
-        from_ = max(0, keep - 4)
-        self._q = self._q[from_:keep] + rest
-        self._v = self._v[from_:keep] + [np.zeros_like(q)] * len(rest)
-        self._times = [start_ns - step_ns * (len(self._q) - i) for i in range(len(self._q))]
-
-    def _close(self, keep: int, dt: float) -> None:
-        self.verdict.steps += max(0, keep - 4)
-        if keep >= 2:
-            self._measure(np.array(self._q[:keep]), np.array(self._v[:keep]), dt)
+        self._sent.append(Sent(start_ns, step_ns, q, v))
 
     def finish(self, step_ns: int) -> Verdict:
-        """Check what was executed to its end, and return the verdict."""
-        self._close(len(self._q), step_ns * 1e-9)
-        return self.verdict
+        """Judge all that was sent, on a grid of ``step_ns``; return the verdict."""
+        verdict = Verdict()
+        sent = [path for path in self._sent if self._usable(path, step_ns, verdict)]
+        if sent:
+            self._judge_promises(sent, verdict)
+            executed = self._executed(sent, verdict)
+            q, v = (np.concatenate([rows[i] for rows in executed]) for i in (0, 1))
+            verdict.steps = len(q) - 1
+            linked = np.ones(len(q) - 1, dtype=np.bool_)
+            self._measure(q, v, linked, step_ns * 1e-9, verdict)
+        return verdict
 
-    def _measure(self, q: np.ndarray, v: np.ndarray, dt: float) -> None:
-        stated, note = self.stated, self.verdict.note
+    @staticmethod
+    def _usable(path: Sent, step_ns: int, verdict: Verdict) -> bool:
+        if path.step_ns != step_ns:
+            verdict.violations.append(f"a step of {path.step_ns} ns instead of {step_ns}")
+        elif not (np.isfinite(path.q).all() and np.isfinite(path.v).all()):
+            verdict.violations.append("not finite")
+        else:
+            return True
+        return False
+
+    def _judge_promises(self, sent: list[Sent], verdict: Verdict) -> None:
+        """Check every path to its very end: nothing may follow it."""
+        q = np.concatenate([path.q for path in sent])
+        v = np.concatenate([path.v for path in sent])
+        last = np.cumsum([len(path.q) for path in sent]) - 1
+        if v[last].any():
+            verdict.violations.append("does not end at rest")
+        linked = np.ones(len(q) - 1, dtype=np.bool_)
+        linked[last[:-1]] = False
+        verdict.judged += len(q)
+        self._measure(q, v, linked, sent[0].step_ns * 1e-9, verdict)
+
+    def _executed(self, sent: list[Sent], verdict: Verdict) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the pieces of the paths that were executed, in order."""
+        pieces: list[tuple[np.ndarray, np.ndarray]] = []
+        begun: list[int] = []
+        for path in sent:
+            while begun and begun[-1] > path.start_ns:  # replaced before it began
+                begun.pop()
+                pieces.pop()
+            if begun:
+                q, v = pieces.pop()
+                pieces.append(self._cut(q, v, path, path.start_ns - begun[-1], verdict))
+            elif path is not sent[0]:
+                verdict.violations.append("begins before the first path did")
+            begun.append(path.start_ns)
+            pieces.append((path.q, path.v))
+        return pieces
+
+    @staticmethod
+    def _cut(
+        q: np.ndarray, v: np.ndarray, path: Sent, after_ns: int, verdict: Verdict
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what is executed of a piece until ``path`` begins, ``after_ns`` after it did.
+
+        The new path must begin where the old one was at that time.
+        """
+        row, between = divmod(after_ns, path.step_ns)
+        last = min(row, len(q) - 1)
+        if between and row < len(q) - 1:
+            verdict.violations.append("begins between two rows")
+        off = max(np.abs(path.q[0] - q[last]).max(), np.abs(path.v[0] - v[last]).max())
+        if off > TOLERANCE:
+            verdict.violations.append("does not begin where the last path was")
+        if row == last:
+            return q[:last], v[:last]
+        rest = np.repeat(q[-1:], min(row - last - 1, REST_ROWS), axis=0)
+        return np.concatenate((q, rest)), np.concatenate((v, np.zeros_like(rest)))
+
+    def _measure(
+        self, q: np.ndarray, v: np.ndarray, linked: np.ndarray, dt: float, verdict: Verdict
+    ) -> None:
+        """Compare rows (n, joints), and the steps (n - 1,) that are ``linked``, with the limits.
+
+        Between two rows a position is a parabola: it is largest at a row or at its vertex.
+        """
+        stated = self.stated
         middle, half = (stated.q_max + stated.q_min) / 2.0, (stated.q_max - stated.q_min) / 2.0
-        note("position", q - middle, half)
-        note("velocity", v, stated.v_max)
-        if len(q) < 2:
+        verdict.note("position", q - middle, half)
+        verdict.note("velocity", v, stated.v_max)
+        if not linked.any():
             return
-        a = np.diff(v, axis=0) / dt
-        moved = np.diff(q, axis=0) - (v[1:] + v[:-1]) * (0.5 * dt)
-        if np.abs(moved).max() > TOLERANCE:
-            self.verdict.violations.append("positions and velocities disagree")
-        speeds = np.abs(v[1:]) > np.abs(v[:-1])
-        turned = v[1:] * v[:-1] < 0.0
-        bound = np.where(turned, np.minimum(stated.a_max, stated.d_max),
-                         np.where(speeds, stated.a_max, stated.d_max))  # fmt: skip
-        note("acceleration", a / bound, np.ones(q.shape[1]))
-        note("jerk", np.diff(a, axis=0) / dt, stated.j_max)
-        t = INSIDE[:, None, None] * dt
-        note("position", q[:-1] + (v[:-1] + 0.5 * a * t) * t - middle, half)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            peak = np.clip(np.nan_to_num(-v[:-1] / a), 0.0, dt)
-        note("position", q[:-1] + (v[:-1] + 0.5 * a * peak) * peak - middle, half)
+        q0, v0, v1 = q[:-1][linked], v[:-1][linked], v[1:][linked]
+        moved = q[1:][linked] - q0 - (v1 + v0) * (0.5 * dt)
+        if not np.abs(moved).max() <= TOLERANCE:
+            verdict.violations.append("positions and velocities disagree")
+        a = (v1 - v0) / dt
+        faster = np.abs(v1) > np.abs(v0)
+        bound = np.where(faster, stated.a_max, stated.d_max)
+        bound = np.where(v1 * v0 < 0.0, np.minimum(stated.a_max, stated.d_max), bound)
+        verdict.note("acceleration", a / bound, np.ones(q.shape[1]))
+        at = np.flatnonzero(linked)
+        follows = at[1:] == at[:-1] + 1
+        verdict.note("jerk", np.diff(a, axis=0)[follows] / dt, stated.j_max)
+        vertex = np.clip(-v0 / np.where(a == 0.0, 1.0, a), 0.0, dt)
+        verdict.note("position", q0 + (v0 + 0.5 * a * vertex) * vertex - middle, half)

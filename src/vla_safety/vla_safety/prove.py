@@ -1,16 +1,22 @@
-"""vla_safety_prove: random and adversarial plans against the limiter, judged by the oracle."""
+"""vla_safety_prove: random and adversarial plans against the limiter, judged by the oracle.
+
+A trial has one seed: it draws a robot (2 to 14 joints, or the limits of a real arm), one of the
+grids of 200, 100, 50, 20 and 10 Hz, and a series of plans, most of them unreasonable: noise,
+reversals at full speed, targets far outside, corners, waves, jumps, stops in between. Every path
+that comes out is judged to its end, and what is executed of them as one motion.
+"""
 
 from __future__ import annotations
 
-import argparse
+import random
 import sys
-import time
-from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from vla_common.core.robot import Safety
 from vla_common.core.trace import Trace
+from vla_safety.campaign import Campaign, parse, parser
 from vla_safety.core.limits import UNBOUNDED, Limits, check
 from vla_safety.core.motion import LEAD_NS, Motion
 from vla_safety.core.values import Plan
@@ -19,6 +25,8 @@ from vla_safety.oracle import Stated, Track, Verdict
 GRIDS_MS = (5.0, 10.0, 20.0, 50.0, 100.0)
 KINDS = ("noise", "reversal", "outside", "corner", "wave", "jump", "still")
 PLANS = 40
+WAITS_NS = tuple(round(ms * 1e6) for ms in (5, 20, 50, 50, 50, 100, 400))
+SCALES = (1.0, 1.0, 0.3, 0.05)
 
 # published limits of real arms: q_min, q_max, v, a, j (FR3 at the gate's A=10, J=5000; UR5e)
 ARMS: dict[str, tuple[tuple[float, ...], ...]] = {
@@ -100,20 +108,37 @@ def rows(
     return np.broadcast_to(at, (8, n)).copy()
 
 
-def trial(seed: int, grid_ms: float) -> Verdict:
+def grid_of(seed: int) -> float:
+    """Return the grid of a trial [ms]."""
+    return GRIDS_MS[seed % len(GRIDS_MS)]
+
+
+@dataclass
+class Trial:
+    """What one trial found; ``steps`` of the limiter, each of which the oracle has judged."""
+
+    seed: int
+    joints: int
+    grid_ms: float
+    verdict: Verdict
+    steps: int
+
+
+def trial(seed: int, grid_ms: float | None = None) -> Trial:
     """Send some plans through the gate's motion on one grid and judge all of it."""
-    rng = np.random.default_rng(seed)
+    grid_ms = grid_of(seed) if grid_ms is None else grid_ms
+    rng, draw = np.random.default_rng(seed), random.Random(seed)
     limits = random_limits(rng)
-    ahead = grid_ms * int(rng.integers(1, 1 + max(1, round(80.0 / grid_ms))))
-    stop = grid_ms * int(rng.integers(1, 1 + max(1, round(250.0 / grid_ms))))
+    ahead = grid_ms * draw.randint(1, max(6, round(80.0 / grid_ms)))
+    stop = grid_ms * draw.randint(1, max(1, round(250.0 / grid_ms)))
     safety = Safety(
         step_ms=grid_ms,
         lookahead_ms=ahead,
         max_horizon_ms=ahead + stop,
-        follow_ms=float(rng.uniform(5.0, 100.0)),
+        follow_ms=draw.uniform(5.0, 100.0),
     )
     motion = Motion(limits, safety, "prove")
-    now_ns = int(rng.integers(1, 1 << 40))
+    now_ns = draw.randrange(1, 1 << 40)
     low, high = np.maximum(limits.q_min, -10.0), np.minimum(limits.q_max, 10.0)
     motion.anchor(rng.uniform(low, high), now_ns)
     track = Track(
@@ -121,68 +146,85 @@ def trial(seed: int, grid_ms: float) -> Verdict:
     )
     assert motion.path is not None
     track.send(motion.path.start_ns, motion.path.step_ns, motion.path.q, motion.path.v)
-    kind = "noise"
+    kind, steps, slower = "noise", 0, max(1.0, grid_ms / 20.0)
     for _ in range(PLANS):
-        now_ns += int(rng.choice([5e6, 20e6, 50e6, 50e6, 50e6, 100e6, 400e6]))
-        if rng.random() < 0.4:
-            kind = str(rng.choice(KINDS))
+        now_ns += round(draw.choice(WAITS_NS) * slower)
+        if draw.random() < 0.4:
+            kind = draw.choice(KINDS)
         before = motion.path
-        if rng.random() < 0.1:
+        if draw.random() < 0.1:
             motion.stop(now_ns)
         else:
             at = motion.command(now_ns + LEAD_NS)[0]
-            sent_ns = now_ns - int(rng.integers(0, 80_000_000))
+            sent_ns = now_ns - draw.randrange(80_000_000)
             wanted = rows(rng, kind, limits, at, now_ns * 1e-9)
             plan = Plan(1, 1, 50_000_000, sent_ns + 50_000_000, wanted, 1, 1, 1.0, Trace())
             curve, _ = motion.reference(plan, now_ns)
-            motion.follow(plan, curve, now_ns, float(rng.choice([1.0, 1.0, 0.3, 0.05])))
+            motion.follow(plan, curve, now_ns, draw.choice(SCALES))
+            steps += motion.planner.ahead
         path = motion.path
         if path is not before:
             track.send(path.start_ns, path.step_ns, path.q, path.v)
-    return track.finish(motion.planner.step_ns)
+    verdict = track.finish(motion.planner.step_ns)
+    return Trial(seed, limits.joints, grid_ms, verdict, steps)
 
 
-def campaign(seed: int, steps: int) -> Verdict:
-    """Run trials until ``steps`` grid steps were executed."""
-    verdict = Verdict()
-    number = 0
-    while verdict.steps < steps:
-        found = trial(seed + number, GRIDS_MS[number % len(GRIDS_MS)])
-        found.violations = [f"seed {seed + number}: {text}" for text in found.violations]
-        verdict.merge(found)
-        number += 1
-    return verdict
+@dataclass
+class Proof:
+    """What all trials found."""
+
+    steps: int = 0
+    verdict: Verdict = field(default_factory=Verdict)
+    joints: set[int] = field(default_factory=set)
+    grids_ms: set[float] = field(default_factory=set)
+
+    def take(self, found: Trial) -> int:
+        """Take over a trial; return the steps so far."""
+        texts = [f"seed {found.seed}: {text}" for text in found.verdict.violations]
+        found.verdict.violations = texts
+        self.verdict.merge(found.verdict)
+        self.joints.add(found.joints)
+        self.grids_ms.add(found.grid_ms)
+        self.steps += found.steps
+        return self.steps
+
+    def lines(self) -> list[str]:
+        """Return the figures in words."""
+        rates = sorted(round(1000.0 / grid) for grid in self.grids_ms)
+        verdict = self.verdict
+        found = [
+            f"  {verdict.judged:,} rows judged, {verdict.steps:,} steps executed; "
+            f"{min(self.joints)} to {max(self.joints)} joints; "
+            f"{', '.join(str(rate) for rate in rates)} Hz"
+        ]
+        for quantity, ratio in sorted(verdict.ratios.items()):
+            found.append(f"  largest {quantity} / limit: {ratio:.12f}")
+        return found + [f"  violation: {text}" for text in verdict.violations[:20]]
 
 
-def _share(work: tuple[int, int]) -> Verdict:
-    return campaign(*work)
+def prove(steps: int, seed: int, jobs: int) -> tuple[Proof, Campaign[Trial]]:
+    """Run trials until the limiter has made ``steps`` steps."""
+    proof = Proof()
+    campaign = Campaign(trial, proof.take)
+    campaign.run(steps, seed, jobs)
+    return proof, campaign
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Run the proof and print the largest ratio of each quantity; exits 1 on a violation."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--steps", type=float, default=1e5, help="grid steps to execute")
-    parser.add_argument("--seed", type=int, default=0, help="first seed; each trial has its own")
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
-    options = parser.parse_args()
-    begun = time.monotonic()
-    parts = max(1, int(options.steps // 20_000))
-    work = [(options.seed + i * 1_000_000, int(options.steps / parts)) for i in range(parts)]
-    verdict = Verdict()
-    if options.jobs > 1:
-        with ProcessPoolExecutor(options.jobs) as pool:
-            for found in pool.map(_share, work):
-                verdict.merge(found)
+    options = parse(parser(main.__doc__, "steps", 1e7), arguments)
+    if options.replay is not None:
+        proof, seconds, early = Proof(), 0.0, ""
+        proof.take(trial(options.replay))
     else:
-        for part in work:
-            verdict.merge(_share(part))
-    took = time.monotonic() - begun
-    print(f"{verdict.steps} steps in {took:.0f} s, {len(verdict.violations)} violations")
-    for quantity, ratio in sorted(verdict.ratios.items()):
-        print(f"  largest {quantity} / limit: {ratio:.12f}")
-    for text in verdict.violations[:20]:
-        print(f"  violation: {text}")
-    sys.exit(1 if verdict.violations else 0)
+        proof, campaign = prove(int(options.steps), options.seed, options.jobs)
+        seconds, early = campaign.seconds, ", interrupted" if campaign.interrupted else ""
+    violations = len(proof.verdict.violations)
+    print(f"{proof.steps:,} steps in {seconds:.0f} s, {violations} violations{early}")
+    print("\n".join(proof.lines() if proof.steps else []))
+    if violations:
+        print("  run one again: vla_safety_prove --replay SEED")
+    sys.exit(1 if violations or not proof.steps else 0)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,103 @@
+"""Many independent trials on all cores: each with its own seed, stopped by a count or Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Generator
+from typing import Generic, TypeVar
+
+Found = TypeVar("Found")
+SHOW = 5.0
+"""[s] between two lines of progress; on a terminal one line is kept current."""
+
+
+class Campaign(Generic[Found]):
+    """Runs ``trial(seed)`` for seed, seed + 1, ... and gives each result to ``take``.
+
+    ``take`` returns how many steps have been done so far; it ends at ``steps``. Results come in
+    any order. ``trial`` must be a function that another process can be given.
+    """
+
+    def __init__(self, trial: Callable[[int], Found], take: Callable[[Found], int]) -> None:
+        self._trial = trial
+        self._take = take
+        self.seconds = 0.0
+        self.interrupted = False
+
+    def run(self, steps: int, seed: int, jobs: int, what: str = "steps") -> int:
+        """Return how many trials were run; Ctrl-C ends it early without losing a result."""
+        begun = time.monotonic()
+        shown = begun
+        trials = 0
+        done = 0
+        results = self._results(seed, jobs)
+        try:
+            for found in results:
+                done = self._take(found)
+                trials += 1
+                now = time.monotonic()
+                if now - shown >= SHOW:
+                    shown = now
+                    _show(done, steps, now - begun, what)
+                if done >= steps:
+                    break
+        except KeyboardInterrupt:
+            self.interrupted = True
+        finally:
+            results.close()
+            if sys.stderr.isatty():
+                print(" " * 79, end="\r", file=sys.stderr, flush=True)
+        self.seconds = time.monotonic() - begun
+        return trials
+
+    def _results(self, seed: int, jobs: int) -> Generator[Found, None, None]:
+        if jobs == 1:
+            while True:
+                yield self._trial(seed)
+                seed += 1
+        context = multiprocessing.get_context("fork")
+        quiet = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for this process alone
+        with context.Pool(jobs, initializer=signal.signal, initargs=quiet) as pool:
+            while True:  # in rounds, since a pool takes all of an endless list at once
+                seeds = range(seed, seed + 64 * jobs)
+                yield from pool.imap_unordered(self._trial, seeds, chunksize=4)
+                seed = seeds.stop
+
+
+def _show(done: int, steps: int, seconds: float, what: str) -> None:
+    rate = done / seconds
+    left = max(0.0, (steps - done) / rate) if rate else 0.0
+    text = f"{done:,} of {steps:,} {what}, {rate:,.0f} a second, about {left:.0f} s left"
+    end = "\r" if sys.stderr.isatty() else "\n"
+    print(f"{text:<78}", end=end, file=sys.stderr, flush=True)
+
+
+def parser(description: str | None, what: str, steps: float) -> argparse.ArgumentParser:
+    """Return the options that every campaign has."""
+    result = argparse.ArgumentParser(description=description)
+    result.add_argument(
+        f"--{what}", dest="steps", type=float, default=steps, help="to be done (%(default)g)"
+    )
+    result.add_argument("--seed", type=int, default=0, help="of the first trial (%(default)s)")
+    result.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="processes (%(default)s: the cores)"
+    )
+    result.add_argument("--replay", type=int, metavar="SEED", help="run this one trial alone")
+    return result
+
+
+def parse(options: argparse.ArgumentParser, arguments: list[str] | None) -> argparse.Namespace:
+    """Return the options read; ends with a message when they make no sense."""
+    found = options.parse_args(arguments)
+    if not 1 <= found.steps <= 1e12:
+        options.error(f"{found.steps:g}: from 1 to 1e12 is allowed")
+    if found.jobs < 1:
+        options.error(f"--jobs {found.jobs}: 1 or more is allowed")
+    if found.seed < 0 or (found.replay is not None and found.replay < 0):
+        options.error("a seed is 0 or more")
+    return found
