@@ -18,12 +18,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src" / "vla_common"))
 
 from vla_common.core import robot
+from vla_common.core.joint_limits import JointLimit
 from vla_common.core.schema import allowed
 
 BEGIN = "<!-- parameters: written by tools/describe_parameters.py -->"
 END = "<!-- /parameters -->"
 PLACES = {"joint_limits": "joint_limits.<joint>", "cameras": "cameras.<name>"}
-ITEMS = {"joint_limits": robot.JointLimit, "cameras": robot.Camera}
+ITEMS = {"joint_limits": JointLimit, "cameras": robot.Camera}
 KINDS = {float: "number", int: "whole number", bool: "true or false", str: "text"}
 
 

@@ -69,10 +69,10 @@ def test_launch_and_runner_start_the_same_processes(
 ) -> None:
     from vla_bringup.core import preflight
     from vla_bringup.core.graph import Options
-    from vla_bringup.session import share_of
+    from vla_common.core.urdf import installed_share
 
     nodes = started("robot.launch.py", monkeypatch, tmp_path, bundle=str(bundle.path))
-    plan = preflight.plan("sim_arm", str(bundle.path), Options(), share_of)
+    plan = preflight.plan("sim_arm", str(bundle.path), Options(), installed_share)
     assert [(n.node_package, n.node_executable) for n in nodes] == [
         (p.package, p.executable) for p in plan.processes
     ]

@@ -18,8 +18,9 @@ from vla_bringup.core.evaluation import Judge, Result, Told, Trial
 from vla_bringup.core.preflight import Plan
 from vla_bringup.graph_runner import GraphFailed
 from vla_bringup.runner import FAILED, OK, WRONG_SETUP, absolute_output
-from vla_bringup.session import Session, StopRequest, share_of
+from vla_bringup.session import Session, StopRequest
 from vla_common.core.errors import ConfigError, UserError
+from vla_common.core.urdf import installed_share
 
 TICK = 0.01
 STARTUP = 60.0
@@ -49,7 +50,7 @@ def make_plan(arguments: argparse.Namespace) -> Plan:
         video=absolute_output(arguments.video, "video"),
         split=arguments.split,
     )
-    plan = preflight.plan(arguments.robot, arguments.bundle, options, share_of)
+    plan = preflight.plan(arguments.robot, arguments.bundle, options, installed_share)
     if not plan.robot.identity.simulated:
         raise ConfigError(
             str(plan.robot_path), "robot.simulated", False, "true: true positions are needed"

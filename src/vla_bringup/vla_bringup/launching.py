@@ -13,8 +13,8 @@ from launch_ros.actions import Node
 from vla_bringup.core import graph, places, preflight
 from vla_bringup.core.lock import InstanceLock, instance_lock
 from vla_bringup.core.supervision import BACKOFF_NS, LIMIT
-from vla_bringup.session import share_of
 from vla_common.core import robot as robot_file
+from vla_common.core.urdf import installed_share
 
 _held: list[InstanceLock] = []
 """Locks of this process: given back when it ends."""
@@ -22,7 +22,7 @@ _held: list[InstanceLock] = []
 
 def known_robots() -> list[str]:
     """Return the names of the robot files."""
-    return list(places.robot_files(places.roots(share_of("vla_bringup"))))
+    return list(places.robot_files(places.roots(installed_share("vla_bringup"))))
 
 
 def action(process: graph.Process) -> Node:
@@ -57,7 +57,7 @@ def start_robot(context: LaunchContext) -> list[Node]:
         use_sim={"auto": None, "true": True, "false": False}[value("use_sim")],
         log_level=value("log_level"),
     )
-    plan = preflight.plan(value("robot"), value("bundle") or None, options, share_of)
+    plan = preflight.plan(value("robot"), value("bundle") or None, options, installed_share)
     lock = instance_lock(dict(os.environ))
     lock.acquire()
     _held.append(lock)
@@ -70,7 +70,7 @@ def start_simulator(context: LaunchContext) -> list[Node]:
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    path = places.find_robot(value("robot"), places.roots(share_of("vla_bringup")))
+    path = places.find_robot(value("robot"), places.roots(installed_share("vla_bringup")))
     video = value("video")
     options = graph.Options(
         use_sim=True,
@@ -79,5 +79,4 @@ def start_simulator(context: LaunchContext) -> list[Node]:
         video=Path(video).absolute() if video else None,
     )
     robot = robot_file.load(path)
-    preflight.check_urdf(robot, share_of)
     return [action(p) for p in graph.processes(robot, path, options) if p.package == "vla_sim"]

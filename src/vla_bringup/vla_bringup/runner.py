@@ -16,8 +16,9 @@ from vla_bringup.core import graph, preflight, report
 from vla_bringup.core.preflight import Plan
 from vla_bringup.graph_runner import GraphFailed
 from vla_bringup.live import View
-from vla_bringup.session import Session, StopRequest, share_of
+from vla_bringup.session import Session, StopRequest
 from vla_common.core.errors import UserError
+from vla_common.core.urdf import installed_share
 
 OK, FAILED, WRONG_SETUP = 0, 1, 2
 TICK = 0.05
@@ -37,7 +38,7 @@ def make_plan(arguments: argparse.Namespace) -> Plan:
         split=arguments.split,
     )
     absolute_output(arguments.report, "report")
-    return preflight.plan(arguments.robot, arguments.bundle, options, share_of)
+    return preflight.plan(arguments.robot, arguments.bundle, options, installed_share)
 
 
 def absolute_output(path: Path | None, key: str) -> Path | None:

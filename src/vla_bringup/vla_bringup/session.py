@@ -10,11 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from ament_index_python.packages import (
-    PackageNotFoundError,
-    get_package_prefix,
-    get_package_share_directory,
-)
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 
 from vla_bringup.core.lock import instance_lock
 from vla_bringup.core.preflight import Plan
@@ -24,11 +20,6 @@ from vla_common.core.errors import UserError
 
 SAMPLE = 1.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def share_of(package: str) -> Path:
-    """Return a package's share folder. Raises LookupError when it is not installed."""
-    return Path(get_package_share_directory(package))
 
 
 def prefix_of(package: str) -> Path:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vla_common.core.robot import Robot
+from vla_common.core.urdf import PACKAGE
 
 DEFAULT_INSTRUCTION = "reach the red cube"
 """What the simulated arm does when nobody says anything."""
@@ -93,6 +94,8 @@ def processes(robot: Robot, parameter_file: Path, options: Options) -> tuple[Pro
     instruction = instruction_at_start(robot, options)
     if instruction is not None:
         common["model.instruction"] = instruction
+    if robot.urdf_path is not None and not robot.identity.urdf.startswith(PACKAGE):
+        common["robot.urdf"] = str(robot.urdf_path)  # a node does not know the file's folder
 
     def process(
         package: str,

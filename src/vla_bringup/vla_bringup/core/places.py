@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from vla_common.core.errors import ConfigError
@@ -47,17 +47,6 @@ def find_robot(robot: str, places: Iterable[Path]) -> Path:
 def known_bundles(folders: Iterable[Path]) -> tuple[str, ...]:
     """Return the names of the bundles in ``folders``."""
     return tuple(sorted({f.parent.name for d in folders for f in d.glob("*/bundle.yaml")}))
-
-
-def resolve_package(uri: str, share_of: Callable[[str], Path]) -> Path:
-    """Return the file behind ``package://<package>/<path>`` or a plain path.
-
-    ``share_of`` gives a package's share folder and raises LookupError for an unknown one.
-    """
-    if not uri.startswith("package://"):
-        return Path(uri).expanduser()
-    package, _, rest = uri.removeprefix("package://").partition("/")
-    return share_of(package) / rest
 
 
 def choices(first: str, known: Iterable[str], given: str) -> str:

@@ -6,18 +6,16 @@ is allowed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vla_bringup.core import graph, places, urdf
+from vla_bringup.core import graph, places
 from vla_common.core import robot as robot_file
 from vla_common.core.errors import ConfigError
 from vla_common.core.robot import Robot
+from vla_common.core.urdf import ShareOf
 from vla_inference.core import bundle as bundles
 from vla_inference.core.bundle import Bundle
-
-ShareOf = Callable[[str], Path]
 
 
 @dataclass(frozen=True)
@@ -40,8 +38,9 @@ def plan(robot: str, bundle: str | None, options: graph.Options, share_of: Share
     """
     where_to_look = places.roots(_share(share_of))
     robot_path = places.find_robot(robot, where_to_look)
-    checked = robot_file.load(robot_path)
-    check_urdf(checked, share_of)
+    checked = robot_file.load(robot_path, share_of)
+    if graph.simulated(checked, options):
+        check_simulated(checked)
     bundle_path = find_bundle(bundle, checked, where_to_look)
     loaded = bundles.load(bundle_path)
     bundles.check_robot(loaded, checked)
@@ -56,6 +55,13 @@ def plan(robot: str, bundle: str | None, options: graph.Options, share_of: Share
     )
 
 
+def check_simulated(robot: Robot) -> None:
+    """Check that the simulator can stand for this robot. Raises :class:`ConfigError`."""
+    from vla_sim.core import streams  # only here: a real robot needs no MuJoCo
+
+    streams.check(robot)
+
+
 def find_bundle(bundle: str | None, robot: Robot, roots: tuple[Path, ...]) -> Path:
     """Return the folder of the bundle chosen, else of the robot file's. Raises ConfigError."""
     where, key = ("command line", "bundle") if bundle else (robot.source, "model.bundle")
@@ -65,24 +71,9 @@ def find_bundle(bundle: str | None, robot: Robot, roots: tuple[Path, ...]) -> Pa
         return bundles.find(name, folders)
     except ConfigError as error:
         known = places.known_bundles(folders)
-        allowed = places.choices("a folder with a bundle.yaml", known, Path(name).name)
+        wanted = "a folder with a bundle.yaml made for this robot"
+        allowed = places.choices(wanted, known, Path(name).name)
         raise ConfigError(where, key, name, allowed) from error
-
-
-def check_urdf(robot: Robot, share_of: ShareOf) -> None:
-    """Check the robot file against its URDF, where it names one. Raises :class:`ConfigError`."""
-    if not robot.identity.urdf:
-        return
-    try:
-        path = places.resolve_package(robot.identity.urdf, share_of)
-    except LookupError as error:
-        raise ConfigError(
-            robot.source,
-            "robot.urdf",
-            robot.identity.urdf,
-            "a path, or package://<package>/<path> of an installed package",
-        ) from error
-    urdf.check(robot, path)
 
 
 def _share(share_of: ShareOf) -> Path | None:

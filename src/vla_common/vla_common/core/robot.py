@@ -1,13 +1,13 @@
 """The robot file: one ROS parameter file that holds every fact about a robot.
 
 :func:`load` reads ``config/robots/<name>.yaml``; a node gets the same nested values from its own
-parameters and calls :func:`from_parameters`. Both check everything, so that nothing starts on a
-file with a mistake in it.
+parameters and calls :func:`from_parameters`. Both read the URDF that the robot names and check
+everything, so that nothing starts on a file with a mistake in it.
 """
 
 from __future__ import annotations
 
-import math
+import os.path
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,32 +15,12 @@ from typing import Any
 import numpy as np
 import yaml
 
+from vla_common.core import urdf as urdf_file
 from vla_common.core.errors import ConfigError
+from vla_common.core.joint_limits import JointLimit as JointLimit
+from vla_common.core.joint_limits import read_limits
 from vla_common.core.schema import build, param, unknown_key
-
-
-@dataclass(frozen=True, kw_only=True)
-class JointLimit:
-    """Limits of one joint, in the keys of ros2_control's ``joint_limits``."""
-
-    has_position_limits: bool = param("whether min_position and max_position hold")
-    min_position: float = param("[rad or m]", float("nan"))
-    max_position: float = param("[rad or m]", float("nan"))
-    has_velocity_limits: bool = param("whether max_velocity holds; must be true")
-    max_velocity: float = param("[rad/s or m/s]", above=0.0)
-    has_acceleration_limits: bool = param("whether max_acceleration holds; must be true")
-    max_acceleration: float = param("[rad/s^2 or m/s^2]", above=0.0)
-    has_deceleration_limits: bool = param("whether max_deceleration holds", False)
-    max_deceleration: float = param("[rad/s^2 or m/s^2]", float("nan"), above=0.0)
-    has_jerk_limits: bool = param("whether max_jerk holds", False)
-    max_jerk: float = param("[rad/s^3 or m/s^3]", float("nan"), above=0.0)
-    has_effort_limits: bool = param("whether max_effort holds", False)
-    max_effort: float = param("[Nm or N]", float("nan"), above=0.0)
-    has_soft_limits: bool = param("whether the soft limits hold", False)
-    soft_lower_limit: float = param("[rad or m]", float("nan"))
-    soft_upper_limit: float = param("[rad or m]", float("nan"))
-    k_position: float = param("[1/s] gain towards the soft limit", 10.0, above=0.0)
-    angle_wraparound: bool = param("a continuous joint", False)
+from vla_common.core.urdf import ShareOf, Urdf, installed_share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +31,9 @@ class Identity:
     joints: tuple[str, ...] = param("joint names in command order")
     grippers: tuple[str, ...] = param("those of the joints that are grippers", ())
     home: tuple[float, ...] = param("rest posture [rad or m], in the order of joints", ())
-    urdf: str = param("URDF: a path, or package://<package>/<path>; empty: none", "")
+    urdf: str = param(
+        "URDF: a path from the robot file's folder, or package://<package>/<path>; empty: none", ""
+    )
     base_frame: str = param("URDF link of the base", "base_link")
     tcp_frame: str = param("URDF link of the tool centre point", "tcp")
     serial: str = param("serial number, shown in diagnostics", "")
@@ -212,6 +194,7 @@ class Robot:
 
     source: str
     identity: Identity
+    urdf_path: Path | None
     limits: tuple[JointLimit, ...]
     camera_names: tuple[str, ...]
     cameras: tuple[Camera, ...]
@@ -246,46 +229,6 @@ SECTIONS: dict[str, type] = {
 }
 
 
-def _limit(where: str, joint: str, values: Any) -> JointLimit:
-    key = f"joint_limits.{joint}"
-    limit = build(JointLimit, values, where, key)
-    for kind in ("velocity", "acceleration"):
-        if not getattr(limit, f"has_{kind}_limits"):
-            raise ConfigError(where, f"{key}.has_{kind}_limits", False, "true: the gate needs it")
-    if not limit.has_position_limits and not limit.angle_wraparound:
-        raise ConfigError(
-            where, f"{key}.has_position_limits", False, "true, unless angle_wraparound is true"
-        )
-    pairs = [
-        ("position", "min_position", "max_position", limit.has_position_limits),
-        ("soft", "soft_lower_limit", "soft_upper_limit", limit.has_soft_limits),
-    ]
-    for _, low_key, high_key, used in pairs:
-        low, high = getattr(limit, low_key), getattr(limit, high_key)
-        if used and not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise ConfigError(
-                where, f"{key}.{low_key}", (low, high), f"finite, and below {high_key}"
-            )
-    for kind in ("deceleration", "jerk", "effort"):
-        if getattr(limit, f"has_{kind}_limits") and math.isnan(getattr(limit, f"max_{kind}")):
-            raise ConfigError(where, f"{key}.max_{kind}", None, f"required by has_{kind}_limits")
-    return limit
-
-
-def _limits(where: str, joints: tuple[str, ...], values: Any) -> tuple[JointLimit, ...]:
-    if not isinstance(values, dict):
-        raise ConfigError(where, "joint_limits", values, "a mapping from joint to limits")
-    for name in values:
-        if name not in joints:
-            raise unknown_key(where, "joint_limits", str(name), joints)
-    for name in joints:
-        if name not in values:
-            raise ConfigError(
-                where, f"joint_limits.{name}", None, "required: every joint has limits"
-            )
-    return tuple(_limit(where, name, values[name]) for name in joints)
-
-
 def _cameras(where: str, values: Any) -> tuple[tuple[str, ...], tuple[Camera, ...]]:
     listed = values.get("names") if isinstance(values, dict) else None
     if not isinstance(listed, (list, tuple)) or not listed:
@@ -313,10 +256,45 @@ def _check_identity(where: str, identity: Identity) -> None:
         raise ConfigError(where, "robot.home", identity.home, f"{len(joints)} values, one a joint")
 
 
-def from_parameters(values: dict[str, Any], where: str) -> Robot:
+def _check_home(where: str, identity: Identity, limits: tuple[JointLimit, ...]) -> None:
+    for name, limit, home in zip(identity.joints, limits, identity.home):
+        if limit.has_position_limits and not limit.min_position <= home <= limit.max_position:
+            allowed = f"within [{limit.min_position:g}, {limit.max_position:g}] for {name}"
+            raise ConfigError(where, "robot.home", home, allowed)
+
+
+def _read_urdf(where: str, identity: Identity, share_of: ShareOf) -> Urdf | None:
+    """Return the URDF that the robot names, its frames checked; None: it names none."""
+    uri = identity.urdf
+    if not uri:
+        return None
+    try:
+        path = urdf_file.resolve_package(uri, share_of)
+    except LookupError as error:
+        allowed = "a path, or package://<package>/<path> of an installed package"
+        raise ConfigError(where, "robot.urdf", uri, allowed) from error
+    if not path.is_absolute():
+        allowed = "an absolute path, or package://<package>/<path>: parameters have no folder"
+        raise ConfigError(where, "robot.urdf", uri, allowed)
+    try:
+        urdf = urdf_file.read(path)
+    except OSError as error:
+        allowed = f"a file that can be read; {path}: {error.strerror}"
+        raise ConfigError(where, "robot.urdf", uri, allowed) from error
+    for key, frame in (("base_frame", identity.base_frame), ("tcp_frame", identity.tcp_frame)):
+        if frame not in urdf.links:
+            known = ", ".join(sorted(urdf.links))
+            raise ConfigError(where, f"robot.{key}", frame, f"a link of {path}: {known}")
+    return urdf
+
+
+def from_parameters(
+    values: dict[str, Any], where: str, share_of: ShareOf = installed_share
+) -> Robot:
     """Return the robot described by nested ``values``; ``where`` names their source in errors.
 
-    Raises :class:`ConfigError` for an unknown key, a missing or wrong value.
+    The URDF, where one is named, is read for what the limits leave out; ``share_of`` finds its
+    package. Raises :class:`ConfigError` for an unknown key, a missing or wrong value.
     """
     for key in values:
         if key not in SECTIONS:
@@ -326,19 +304,14 @@ def from_parameters(values: dict[str, Any], where: str) -> Robot:
             raise ConfigError(where, key, None, "required: a section of the robot file")
     identity = build(Identity, values["robot"], where, "robot")
     _check_identity(where, identity)
-    limits = _limits(where, identity.joints, values["joint_limits"])
-    for name, limit, home in zip(identity.joints, limits, identity.home):
-        if limit.has_position_limits and not limit.min_position <= home <= limit.max_position:
-            raise ConfigError(
-                where,
-                "robot.home",
-                home,
-                f"within [{limit.min_position:g}, {limit.max_position:g}] for {name}",
-            )
+    urdf = _read_urdf(where, identity, share_of)
+    limits = read_limits(where, identity.joints, values["joint_limits"], urdf)
+    _check_home(where, identity, limits)
     names, cameras = _cameras(where, values["cameras"])
     return Robot(
         source=where,
         identity=identity,
+        urdf_path=urdf.path if urdf is not None else None,
         limits=limits,
         camera_names=names,
         cameras=cameras,
@@ -372,9 +345,23 @@ def read_parameters(path: Path) -> dict[str, Any]:
             node if not isinstance(node, dict) else list(node),
             "one key, ros__parameters",
         )
-    return dict(node["ros__parameters"] or {})
+    values = node["ros__parameters"] or {}
+    if not isinstance(values, dict):
+        raise ConfigError(where, "ros__parameters", values, "a mapping of keys to values")
+    return values
 
 
-def load(path: Path) -> Robot:
-    """Read and check a robot file. Raises :class:`ConfigError`."""
-    return from_parameters(read_parameters(path), str(path))
+def _with_folder(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return ``values`` with a relative path of the URDF made absolute, from ``folder``."""
+    section = values.get("robot")
+    uri = section.get("urdf") if isinstance(section, dict) else None
+    if not isinstance(uri, str) or not uri or uri.startswith(urdf_file.PACKAGE):
+        return values
+    path = folder.absolute() / os.path.expanduser(uri)
+    return {**values, "robot": {**values["robot"], "urdf": str(path)}}
+
+
+def load(path: Path, share_of: ShareOf = installed_share) -> Robot:
+    """Read and check a robot file; see :func:`from_parameters`. Raises :class:`ConfigError`."""
+    values = _with_folder(read_parameters(path), path.parent)
+    return from_parameters(values, str(path), share_of)
