@@ -50,7 +50,7 @@ class Condition:
     name: str
     cameras: int
     rate: float  # [Hz] of the cameras
-    profile: Path | None  # of Fast DDS; None: as it comes
+    profiles: dict[str, Path | None]  # of Fast DDS, by chain; None: as it comes
     pairs: int  # rounds of each chain
 
 
@@ -81,7 +81,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--seconds", type=float, default=20.0, help="measured a round (%(default)s)"
     )
     parser.add_argument(
-        "--only", choices=("two", "one", "30", "stock"), help="one condition instead of all"
+        "--only", choices=("shipped", "one", "same", "stock", "30"), help="one condition only"
     )
     parser.add_argument("--output", type=Path, default=HERE / "results.json")
     parser.add_argument(
@@ -96,14 +96,22 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def conditions(options: argparse.Namespace) -> dict[str, Condition]:
     """Return what is to be measured."""
-    profile = HERE.parent / "config" / "fastdds.xml"
-    pairs = options.rounds
+    ours, pairs = HERE.parent / "config" / "fastdds.xml", options.rounds
+    shipped: dict[str, Path | None] = {"naive": None, "ours": ours}
+    same: dict[str, Path | None] = {"naive": ours, "ours": ours}
+    stock: dict[str, Path | None] = {"naive": None, "ours": None}
     known = {
-        "two": Condition("two cameras at 20 Hz", 2, 20.0, profile, pairs),
-        "one": Condition("one camera at 20 Hz", 1, 20.0, profile, pairs),
-        "30": Condition("two cameras at 30 Hz", 2, 30.0, profile, pairs),
-        "stock": Condition("two cameras at 20 Hz, Fast DDS as it comes", 2, 20.0, None, 1),
-    }
+        "shipped": Condition(
+            "two cameras at 20 Hz, each as it comes: Fast DDS's own settings for the naive chain, "
+            "config/fastdds.xml for ours", 2, 20.0, shipped, pairs
+        ),
+        "one": Condition("one camera at 20 Hz, each as it comes", 1, 20.0, shipped, pairs),
+        "same": Condition("two cameras at 20 Hz, both with our settings", 2, 20.0, same, pairs),
+        "stock": Condition(
+            "two cameras at 20 Hz, both with Fast DDS's own settings", 2, 20.0, stock, 1
+        ),
+        "30": Condition("two cameras at 30 Hz, each as it comes", 2, 30.0, shipped, 1),
+    }  # fmt: skip
     return {options.only: known[options.only]} if options.only else known
 
 
@@ -123,7 +131,7 @@ def measure(condition: Condition, seconds: float, folder: Path) -> dict[str, Any
                 condition.rate,
                 condition.cameras,
                 seconds,
-                condition.profile,
+                condition.profiles[kind],
             )
             measured[kind].append(result)
             cpu[kind].append(cores)
