@@ -13,7 +13,14 @@ from rclpy.parameter import Parameter
 from safety_world import make_robot
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
-from vla_msgs.msg import ActionChunk, EmergencyStop, GateLease, SafeAction, SafetyState
+from vla_msgs.msg import (
+    ActionChunk,
+    CameraHealth,
+    EmergencyStop,
+    GateLease,
+    SafeAction,
+    SafetyState,
+)
 
 from vla_common import qos
 from vla_common.convert import chunk_to_msg
@@ -38,8 +45,14 @@ class Peer:
     """Everything around the gate: plan, joint states, e-stop, publisher."""
 
     def __init__(self, **safety) -> None:
-        patient = {"joint_state_ms": 1000.0, "no_chunk_ms": 20000.0, "max_action_age_ms": 2000.0}
-        self.robot = make_robot(3, **{**patient, "max_capture_age_ms": 3000.0, **safety})
+        patient = {
+            "joint_state_ms": 1000.0,
+            "camera_age_ms": 1000.0,
+            "no_chunk_ms": 20000.0,
+            "max_action_age_ms": 2000.0,
+            "max_capture_age_ms": 3000.0,
+        }
+        self.robot = make_robot(3, **{**patient, **safety})
         parameters = [*flat(self.robot.parameters), Parameter("autostart", value=False)]
         self.gate = SafetyGate(parameter_overrides=parameters)
         self.node = rclpy.create_node("peer")
@@ -47,16 +60,21 @@ class Peer:
         self.plans = make(ActionChunk, "/vla/actions", qos.PLAN)
         self.joints = make(JointState, "/joint_states", qos.JOINT_STATES)
         self.estop = make(EmergencyStop, "/vla/estop", qos.HEARTBEAT)
+        self.cameras = make(CameraHealth, "/vla/camera_health", qos.HEARTBEAT)
+        self.health = {"age_ms": [20.0], "repeated": [1], "dark": [0], "faults": [""]}
+        self.cameras_talk = True
         self.actions: list[SafeAction] = []
         self.leases: list[GateLease] = []
         self.states: list[SafetyState] = []
+        self.changes: list[SafetyState] = []
         listen = self.node.create_subscription
         listen(SafeAction, "/vla/safe_actions", self.actions.append, qos.EVENTS)
         listen(GateLease, "/vla/lease", self.leases.append, qos.EVENTS)
         listen(SafetyState, "/vla/safety_state", self.states.append, qos.LATCHED)
+        listen(SafetyState, "/vla/safety_transitions", self.changes.append, qos.TRANSITIONS)
         self.services = {
             name: self.node.create_client(Trigger, f"/safety_gate/{name}")
-            for name in ("reset", "enable", "stop")
+            for name in ("reset", "enable", "stop", "estop")
         }
         self.q = np.zeros(3)
         self.talk = True
@@ -66,21 +84,29 @@ class Peer:
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.gate)
         self.executor.add_node(self.node)
-        self._next_joint = 0.0
+        self._next_beat = 0.0
 
     def spin(self, condition, timeout: float = 8.0) -> bool:
-        """Spin, with joint states at 50 Hz, until the condition holds."""
+        """Spin, with joint states and camera health at 50 Hz, until the condition holds."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
-            if self.talk and time.monotonic() >= self._next_joint:
-                self._next_joint = time.monotonic() + 0.02
-                self.joints.publish(
-                    JointState(name=list(self.robot.joints), position=self.q.tolist())
-                )
+            if time.monotonic() >= self._next_beat:
+                self._next_beat = time.monotonic() + 0.02
+                self.beat()
             self.executor.spin_once(timeout_sec=0.005)
             if condition():
                 return True
         return False
+
+    def beat(self) -> None:
+        """Send a joint state and the cameras' health, of what may talk."""
+        if self.talk:
+            self.joints.publish(JointState(name=list(self.robot.joints), position=self.q.tolist()))
+        if self.cameras_talk:
+            names = list(self.robot.camera_names)
+            self.cameras.publish(
+                CameraHealth(sent_ns=time.monotonic_ns(), cameras=names, **self.health)
+            )
 
     def plan(self, rows, **changes) -> None:
         self.seq += 1

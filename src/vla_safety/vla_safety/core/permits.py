@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vla_safety.core.cameras import CameraWatch
 from vla_safety.core.motion import Motion
 from vla_safety.core.reasons import Reason
 from vla_safety.core.sources import EstopWatch, JointWatch
@@ -15,9 +16,15 @@ class Permits:
     """Reads the sources and the motion; changes nothing."""
 
     def __init__(
-        self, joints: JointWatch, estop: EstopWatch, motion: Motion, estop_required: bool
+        self,
+        joints: JointWatch,
+        cameras: CameraWatch,
+        estop: EstopWatch,
+        motion: Motion,
+        estop_required: bool,
     ) -> None:
         self._joints = joints
+        self._cameras = cameras
         self._estop = estop
         self._motion = motion
         self._required = estop_required
@@ -44,6 +51,7 @@ class Permits:
         blocked = self._standing(now_ns)
         if self._joints.known and self._joints.outside():
             blocked.append("a joint is measured outside its position limits")
+        blocked += [f"{reason.value}: {text}" for reason, text in self._cameras.faults(now_ns)]
         if self._required and not self._estop.seen:
             blocked.append("no e-stop heartbeat was seen on /vla/estop")
         return blocked
@@ -51,6 +59,7 @@ class Permits:
     def _standing(self, now_ns: int) -> list[str]:
         blocked = [f"e-stop pressed: {name}" for name in self._estop.pressed()]
         blocked += [f"e-stop heartbeat lost: {name}" for name in self._estop.silent(now_ns)]
+        blocked += [f"e-stop not heard yet: {name}" for name in self._estop.unheard()]
         if self._joints.stale(now_ns):
             blocked.append("joint states missing or stale")
         elif not self._joints.still():
