@@ -155,12 +155,27 @@ def run(patterns: list[str], jobs: int, minutes: float) -> int:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def diff(mutant: str) -> list[str]:
-    """Return the lines that a mutant changes."""
-    words = [sys.executable, "-m", "mutmut", "show", mutant]
-    shown = subprocess.run(words, cwd=PLACE, capture_output=True, text=True, check=False).stdout
-    lines = [line for line in shown.splitlines() if line.startswith(("+", "-"))]
-    return [f"{x[0]} {x[1:].strip()}" for x in lines if not x.startswith(("+++", "---"))]
+DIFFS = """
+import json, sys
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+print(json.dumps({name: get_diff_for_mutant(name) for name in json.load(sys.stdin)}))
+"""
+
+
+def diffs(mutants: list[str]) -> dict[str, list[str]]:
+    """Return the lines that each mutant changes."""
+    if not mutants:
+        return {}
+    done = subprocess.run(
+        [sys.executable, "-c", DIFFS], cwd=PLACE, input=json.dumps(mutants), text=True,
+        capture_output=True, check=True,
+    )  # fmt: skip
+    found = {}
+    for name, text in json.loads(done.stdout).items():
+        lines = [line for line in text.splitlines() if line.startswith(("+", "-"))]
+        kept = [line for line in lines if not line.startswith(("+++", "---"))]
+        found[name] = [f"{line[0]} {line[1:].strip()}" for line in kept]
+    return found
 
 
 def tell(only: list[str]) -> float:
@@ -176,9 +191,10 @@ def tell(only: list[str]) -> float:
         every[kind] += 1
         if kind in ("survived", "untested", "odd"):
             survivors.append((mutant, kind))
+    changes = diffs([mutant for mutant, _ in survivors])
     for mutant, kind in survivors:
         print(f"\n{mutant} ({kind})")
-        print("\n".join(f"    {line}" for line in diff(mutant)))
+        print("\n".join(f"    {line}" for line in changes[mutant]))
     heads = ("mutants", "killed", "timeout", "survived", "not run")
     print(f"\n{'file':<20}" + "".join(f"{head:>9}" for head in heads) + "  score")
     for name, counts in [*sorted(files.items()), ("all", every)]:

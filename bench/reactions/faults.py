@@ -1,0 +1,254 @@
+"""The faults: how each is injected and healed, and by when the arm must have begun to slow."""
+
+from __future__ import annotations
+
+import copy
+import math
+import signal
+import time
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rig import Rig
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+from vla_common import qos
+
+ALLOWANCE = 0.030
+"""[s] on top of each bound: the controller's period of 10 ms, the publisher's, and transport."""
+HELD = ("HOLD", "STOPPING", "LATCHED")
+LATCHED = ("STOPPING", "LATCHED")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault; ``inject`` returns when it was there [ns], ``heal`` takes it away again.
+
+    ``bound`` [s] is that of the hazard table. ``states``: one of these the gate must be in
+    afterwards; ``reason``: what it must have counted. Both empty where the gate is the victim.
+    ``door``: the gate is started so that it takes the fault, see :mod:`faulty_gate`.
+    """
+
+    name: str
+    what: str
+    bound: float
+    inject: Callable[[Rig], int]
+    heal: Callable[[Rig], None] = lambda rig: None
+    states: tuple[str, ...] = ()
+    reason: str = ""
+    door: bool = False
+
+
+def tampered(change: Callable[[Any], None]) -> Callable[[Rig], int]:
+    """Change every plan from now on; the fault is there when the first one is sent."""
+
+    def inject(rig: Rig) -> int:
+        sent: list[int] = []
+
+        def tamper(message: Any) -> Any:
+            change(message)
+            if not sent:
+                sent.append(time.monotonic_ns())
+            return message
+
+        rig.source.tamper = tamper
+        end = time.monotonic() + 1.0
+        while not sent and time.monotonic() < end:
+            time.sleep(0.001)
+        return sent[0]
+
+    return inject
+
+
+def untampered(rig: Rig) -> None:
+    """Send good plans again."""
+    rig.source.tamper = lambda message: message
+
+
+def plan(
+    name: str, what: str, reason: str, change: Callable[[Any], None], *, latches: bool = False
+) -> Fault:
+    """Return the fault of a plan; the arm runs out the last good one and stops."""
+    states = LATCHED if latches else HELD
+    return Fault(name, what, 0.160, tampered(change), untampered, states, reason)
+
+
+def not_finite(message: Any) -> None:
+    """Put NaN into a plan."""
+    message.positions[3] = math.nan
+
+
+def wrong_name(message: Any) -> None:
+    """Name the last joint otherwise."""
+    message.joint_names = [*message.joint_names[:-1], "elbow"]
+
+
+def wrong_order(message: Any) -> None:
+    """Exchange two names."""
+    names = list(message.joint_names)
+    message.joint_names = [names[1], names[0], *names[2:]]
+
+
+def wrong_size(message: Any) -> None:
+    """Leave the last position out."""
+    message.positions = message.positions[:-1]
+
+
+def stale(message: Any) -> None:
+    """Date a plan back by half a second."""
+    message.trace.capture_ns -= 500_000_000
+    message.start_ns -= 500_000_000
+
+
+def future(message: Any) -> None:
+    """Date a plan forward by half a second."""
+    message.start_ns += 500_000_000
+
+
+def jumping(message: Any) -> None:
+    """Let a plan begin 1 rad away."""
+    message.positions = array("d", [value + 1.0 for value in message.positions])
+
+
+def duplicate(rig: Rig) -> int:
+    """Send the same number again and again."""
+    first: list[Any] = []
+
+    def change(message: Any) -> None:
+        if not first:  # one more good one, that is repeated from then on
+            first.append(copy.copy(message.epoch))
+            first.append(message.seq - 1)
+        message.epoch, message.seq = first
+
+    return tampered(change)(rig)
+
+
+def backwards(rig: Rig) -> int:
+    """Send numbers that fall."""
+    fallen = [5]
+
+    def change(message: Any) -> None:
+        message.seq = max(0, message.seq - fallen[0])
+        fallen[0] += 2
+
+    return tampered(change)(rig)
+
+
+def plans_end(rig: Rig) -> int:
+    """Send no more plans."""
+    rig.source.paused = True
+    return time.monotonic_ns()
+
+
+def plans_again(rig: Rig) -> None:
+    """Send plans again."""
+    rig.source.paused = False
+
+
+def pressed(rig: Rig) -> int:
+    """Press the emergency stop."""
+    rig.button.pressed = True
+    return rig.button.send()
+
+
+def released(rig: Rig) -> None:
+    """Release the emergency stop."""
+    rig.button.pressed = False
+
+
+def heartbeat_lost(rig: Rig) -> int:
+    """Let the emergency stop fall silent; the fault is its last heartbeat."""
+    rig.button.silent = True
+    return rig.button.send()
+
+
+def heartbeat_back(rig: Rig) -> None:
+    """Let it talk again."""
+    rig.button.silent = False
+
+
+def stop_service(rig: Rig) -> int:
+    """Call the stop service."""
+    now_ns = time.monotonic_ns()
+    rig.watcher.services["stop"].call_async(Trigger.Request())
+    return now_ns
+
+
+def second_publisher(rig: Rig) -> int:
+    """Offer commands to the controller from elsewhere, too."""
+    now_ns = time.monotonic_ns()
+    topic = rig.graph.robot.controller.topic
+    rig.second = rig.watcher.node.create_publisher(JointTrajectory, topic, qos.COMMAND)
+    return now_ns
+
+
+def one_publisher(rig: Rig) -> None:
+    """Take the second source of commands away."""
+    rig.watcher.node.destroy_publisher(rig.second)
+
+
+def full_disk_then_stop(rig: Rig) -> int:
+    """Let no log be written any more, make the gate log something, then call stop."""
+    rig.may_write(False)
+    rig.watcher.call("enable")  # refused, and said so in the log
+    time.sleep(0.3)
+    if not rig.cruising():
+        raise RuntimeError("the arm slowed down because its log could not be written")
+    return stop_service(rig)
+
+
+def send(name: str, number: signal.Signals) -> Callable[[Rig], int]:
+    """Return the injection of a signal into a process."""
+    return lambda rig: rig.signal(name, number)
+
+
+def go_on(name: str) -> Callable[[Rig], None]:
+    """Return the end of a SIGSTOP."""
+    return lambda rig: rig.signal(name, signal.SIGCONT) and None
+
+
+def said(words: str) -> Callable[[Rig], int]:
+    """Return the injection of a fault through the gate's door."""
+    return lambda rig: rig.say(words)
+
+
+GATE, PUBLISHER = "safety_gate", "joint_command_publisher"
+FAULTS = (
+    plan("nan", "NaN in every plan", "non_finite", not_finite),
+    plan("names", "wrong joint names", "wrong_names", wrong_name, latches=True),
+    plan("order", "joints in another order", "wrong_order", wrong_order, latches=True),
+    plan("shape", "a position too few", "wrong_size", wrong_size, latches=True),
+    plan("stale", "plans half a second old", "stale", stale),
+    plan("future", "plans from the future", "future", future),
+    plan("jump", "plans that begin 1 rad away", "jump", jumping),
+    Fault("duplicate", "the same plan again", 0.160, duplicate, untampered, HELD, "duplicate"),
+    Fault("backwards", "plans out of order", 0.160, backwards, untampered, HELD, "out_of_order"),
+    Fault("plans_end", "plans stop, as when the pipeline is dead", 0.160, plans_end, plans_again,
+          HELD, "no_chunk"),
+    Fault("estop", "emergency stop pressed", 0.160, pressed, released, LATCHED, "estop_pressed"),
+    Fault("heartbeat", "emergency stop silent", 0.160, heartbeat_lost, heartbeat_back, LATCHED,
+          "estop_heartbeat_lost"),
+    Fault("stop", "~/stop called", 0.160, stop_service, states=LATCHED, reason="stop_requested"),
+    Fault("joint_states", "joint states stop", 0.060, lambda rig: rig.silence("joint_states"),
+          lambda rig: rig.silence("") and None, HELD, "joint_state_stale"),
+    Fault("gate_kill", "gate killed", 0.070, send(GATE, signal.SIGKILL)),
+    Fault("gate_stop", "gate stopped by SIGSTOP", 0.070, send(GATE, signal.SIGSTOP), go_on(GATE)),
+    Fault("publisher_kill", "publisher killed", 0.200, send(PUBLISHER, signal.SIGKILL)),
+    Fault("publisher_stop", "publisher stopped by SIGSTOP", 0.200, send(PUBLISHER, signal.SIGSTOP),
+          go_on(PUBLISHER)),
+    Fault("second_publisher", "a second publisher of commands", 1.0, second_publisher,
+          one_publisher),
+    Fault("disk_full", "no log can be written, then ~/stop", 0.160, full_disk_then_stop,
+          lambda rig: rig.may_write(True), LATCHED, "stop_requested"),
+    Fault("gil", "the gate's interpreter blocked for 0.5 s", 0.070, said("gil 500"), door=True),
+    Fault("core", "an exception inside the gate", 0.160, said("core"), states=LATCHED,
+          reason="internal_error", door=True),
+    Fault("callback", "an exception in a callback of the gate", 0.160, said("callback"),
+          door=True),
+    Fault("clock", "ROS time of the gate steps by 0.2 s", 0.020, said("clock 200000000"),
+          lambda rig: rig.say("clock 0") and None, HELD, "clock_jump", door=True),
+)  # fmt: skip
+BY_NAME = {fault.name: fault for fault in FAULTS}

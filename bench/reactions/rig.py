@@ -1,0 +1,315 @@
+"""The lower half of the graph, in motion, and brought back into motion after each fault."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from harness import (
+    ROBOT_FILE,
+    Graph,
+    PlanSource,
+    Sample,
+    Watcher,
+    assert_within_limits,
+    wait,
+)
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from sensor_msgs.msg import JointState
+from vla_msgs.msg import EmergencyStop
+
+from vla_bringup.child import Child
+from vla_bringup.core.graph import Options, processes
+from vla_common import qos
+
+HERE = Path(__file__).resolve().parent
+LEFT_OUT = ("pipeline", "system_monitor")
+SPEED = 0.4
+RADIUS = 0.35
+SLOWER = 0.95
+"""Of the cruising speed: below it the commanded motion has changed."""
+REST = 1e-3
+MOVING = ("ACTIVE", "SLOW")
+
+
+class Circle(PlanSource):
+    """Flawless plans at 20 Hz: joint 1 and the last joint of the arm on a circle.
+
+    The speed of both together never changes, so that a reaction can be seen at any time. Until
+    the gate lets plans pass, the plan begins where the arm stands.
+    """
+
+    def __init__(self, watcher: Watcher) -> None:
+        super().__init__(watcher)
+        grippers = set(watcher.robot.identity.grippers)
+        arm = [i for i, name in enumerate(watcher.robot.joints) if name not in grippers]
+        self._pair = (arm[0], arm[-1])
+        self._centre: np.ndarray | None = None
+        self.paused = False
+        self.shift = 0.0
+        """[s] by which the next plan comes later, once: another phase towards all other loops."""
+
+    def target(self, ns: int) -> np.ndarray:
+        """Return the joints at a time."""
+        angle = (ns - self.start_ns) * 1e-9 * SPEED / RADIUS
+        result = (self.home if self._centre is None else self._centre).copy()
+        result[self._pair[0]] += RADIUS * np.cos(angle)
+        result[self._pair[1]] += RADIUS * np.sin(angle)
+        return result
+
+    def message(self, now_ns: int) -> Any:
+        """Return the plan from ``now_ns`` on."""
+        watcher = self.watcher
+        if watcher.safety is not None and watcher.safety.min_epoch > self.epoch:
+            self.epoch, self.seq = watcher.safety.min_epoch, 0
+        waiting = self._centre is None or watcher.state not in MOVING
+        if waiting and watcher.desired:
+            self._begin_at(watcher.desired[-1].position, now_ns)
+        return super().message(now_ns)
+
+    def _begin_at(self, q: np.ndarray, now_ns: int) -> None:
+        """Lay the circle so that it passes through ``q`` now, its centre as near home as can be."""
+        x, y = (q[i] - self.home[i] for i in self._pair)
+        angle = float(np.arctan2(y, x))
+        self._centre = q.copy()
+        self._centre[self._pair[0]] -= RADIUS * np.cos(angle)
+        self._centre[self._pair[1]] -= RADIUS * np.sin(angle)
+        self.start_ns = now_ns - round(angle * RADIUS / SPEED * 1e9)
+
+    def run(self) -> None:
+        """Send until told to stop."""
+        deadline = time.monotonic()
+        while self.running:
+            message = None if self.paused else self.tamper(self.message(time.monotonic_ns()))
+            if message is not None and self.watcher.node.context.ok():
+                self.watcher.plan.publish(message)
+            shift, self.shift = self.shift, 0.0
+            deadline = max(deadline + 0.05, time.monotonic() - 0.05) + shift
+            time.sleep(max(0.0, deadline - time.monotonic()))
+
+
+class Button(threading.Thread):
+    """An emergency stop button with its heartbeat."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        super().__init__(daemon=True)
+        self.watcher = watcher
+        self.pressed = False
+        self.silent = False
+        self.running = True
+        self.last_ns = 0
+        self._lock = threading.Lock()
+
+    def send(self) -> int:
+        """Send a heartbeat now; return when."""
+        with self._lock:
+            self.last_ns = time.monotonic_ns()
+            self.watcher.estop.publish(EmergencyStop(source="button", pressed=self.pressed))
+            return self.last_ns
+
+    def run(self) -> None:
+        """Send until told to stop."""
+        while self.running:
+            if not self.silent:
+                self.send()
+            time.sleep(0.04)
+
+
+class Rig:
+    """The running graph; a context manager that leaves no process behind.
+
+    With ``door`` the gate runs in a process that takes faults: see :mod:`faulty_gate`.
+    """
+
+    def __init__(self, domain: int, *, door: bool) -> None:
+        self.graph = Graph(domain, leave_out=LEFT_OUT)
+        self.restarts = 0
+        self._joints_ns = 0
+        self.second: Any = None  # publisher of commands besides the right one
+        self._door = ""
+        self._random = random.Random(1)
+        if door:
+            self._door = str(Path(tempfile.mkdtemp(prefix="vla_door_")) / "socket")
+            self._use_door(domain)
+
+    def _use_door(self, domain: int) -> None:
+        every = processes(self.graph.robot, ROBOT_FILE, Options())
+        gate = next(process for process in every if process.name == "safety_gate")
+        environment = {
+            **os.environ,
+            **gate.environment,
+            "ROS_DOMAIN_ID": str(domain),
+            "VLA_FAULT_DOOR": self._door,
+        }
+        words = [sys.executable, str(HERE / "faulty_gate.py"), *gate.ros_arguments()]
+        log = self.graph.logs / "safety_gate.log"
+        self.graph.children["safety_gate"] = Child("safety_gate", words, log, environment)
+
+    def __enter__(self) -> Rig:
+        """Start everything."""
+        self.graph.__enter__()
+        try:
+            self.watcher = self.graph.watcher
+            self.source, self.button = Circle(self.watcher), Button(self.watcher)
+            topic = self.graph.robot.controller.joint_states
+            self.watcher.node.create_subscription(
+                JointState, topic, self._on_joints, qos.JOINT_STATES
+            )
+            self.button.start()
+            self.graph.wait_active(60.0)
+            self.source.start()
+        except BaseException:
+            self.graph.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop everything."""
+        self.source.running = self.button.running = False
+        for name in self.graph.children:
+            self.signal(name, signal.SIGCONT)
+        self.graph.__exit__()
+
+    def _on_joints(self, message: JointState) -> None:
+        self._joints_ns = time.monotonic_ns()
+
+    # --- motion -------------------------------------------------------------------------------
+    def cruising(self) -> bool:
+        """Return whether the arm was commanded at the full speed lately."""
+        recent = self.watcher.desired[-10:]
+        return (
+            len(recent) == 10
+            and time.monotonic_ns() - recent[-1].ns < 50_000_000
+            and self.watcher.state in MOVING
+            and all(abs(speed(sample) - SPEED) < 0.02 for sample in recent)
+        )
+
+    def ready(self, timeout: float = 40.0) -> None:
+        """Bring the arm into motion, as an operator would: reset, enable; stop where that hangs."""
+        end = time.monotonic() + timeout
+        still_since = time.monotonic()
+        self.source.shift = self._random.uniform(0.0, 0.05)
+        while not self.cruising():
+            if time.monotonic() > end:
+                raise RuntimeError(f"the arm does not move again: {self.graph.explain()}")
+            self._restart_dead()
+            state, now = self.watcher.state, time.monotonic()
+            if self.watcher.speed() > 0.1 or state not in (*MOVING, "HOLD"):
+                still_since = now
+            try:
+                if state == "LATCHED" and not self.watcher.safety.reset_blocked_by:
+                    self.watcher.call("reset")
+                elif state in ("READY", "INACTIVE"):
+                    self.watcher.call("enable")
+                elif now - still_since > 2.5:
+                    still_since = now
+                    self.watcher.call("stop")
+            except AssertionError:
+                pass  # no answer: it is being started
+            time.sleep(0.02)
+        time.sleep(self._random.uniform(0.0, 0.05))  # anywhere between two plans
+        del self.watcher.desired[:-300]
+
+    def _restart_dead(self) -> None:
+        for child in self.graph.children.values():
+            if child.code is not None:
+                if self._door and child.name == "safety_gate":
+                    Path(self._door).unlink(missing_ok=True)
+                self.restarts += 1
+                child.start()
+                if child.name == "safety_gate":
+                    self.watcher.safety = None
+                    time.sleep(0.2)
+
+    def reaction(self, fault_ns: int, patience: float) -> tuple[float, float] | None:
+        """Return the seconds from the fault to the first slowing and to rest; None: neither.
+
+        By the controller's own stamps. Waits up to ``patience`` [s] for the arm to rest.
+        """
+        fault = (time.time_ns() - time.monotonic_ns() + fault_ns) * 1e-9
+        end = fault_ns * 1e-9 + patience
+        while True:
+            samples = [s for s in self.watcher.desired[-1000:] if s.at > fault]
+            slowed = next((s.at for s in samples if speed(s) < SLOWER * SPEED), None)
+            rest = next((s.at for s in samples if speed(s) < REST), None)
+            if slowed is not None and rest is not None:
+                return slowed - fault, rest - fault
+            if time.monotonic() > end:
+                return None
+            time.sleep(0.01)
+
+    def reached(self, states: tuple[str, ...], timeout: float = 1.0) -> bool:
+        """Return whether the gate comes to one of these states."""
+        return self._soon(lambda: self.watcher.state in states, timeout)
+
+    def counted(self, reason: str, before: int, timeout: float = 1.5) -> bool:
+        """Return whether the gate counts a reason oftener than before."""
+        return self._soon(lambda: self.watcher.counts.get(reason, 0) > before, timeout)
+
+    @staticmethod
+    def _soon(condition: Callable[[], bool], timeout: float) -> bool:
+        try:
+            wait(condition, timeout, "")
+        except AssertionError:
+            return False
+        return True
+
+    def outside_limits(self) -> str:
+        """Return what went beyond the limits around the last fault; empty: nothing."""
+        try:
+            assert_within_limits(self.watcher.desired[-400:], self.graph.robot)
+        except AssertionError as error:
+            return str(error)
+        return ""
+
+    # --- faults -------------------------------------------------------------------------------
+    def signal(self, name: str, number: signal.Signals) -> int:
+        """Send a signal to a process; return when."""
+        return self.graph.kill(name, number)
+
+    def say(self, words: str) -> int:
+        """Send words to the gate's door; return when."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as door:
+            now_ns = time.monotonic_ns()
+            door.sendto(words.encode(), self._door)
+            return now_ns
+
+    def silence(self, streams: str) -> int:
+        """Silence streams of the simulated arm; empty: none. Return when the last one came."""
+        node = self.watcher.node
+        client = node.create_client(SetParameters, "/sim_arm/set_parameters")
+        try:
+            assert client.wait_for_service(5.0)
+            value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=streams)
+            request = SetParameters.Request(parameters=[Parameter(name="silent", value=value)])
+            future = client.call_async(request)
+            wait(future.done, 5.0, "an answer from /sim_arm/set_parameters")
+            time.sleep(0.005)
+            return self._joints_ns
+        finally:
+            node.destroy_client(client)
+
+    def may_write(self, allowed: bool) -> None:
+        """Let no file of gate and publisher grow, as on a full disk; or let them grow again."""
+        for name in ("safety_gate", "joint_command_publisher"):
+            pid = self.graph.children[name].pid
+            if pid is not None:
+                hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard if allowed else 0, hard))
+
+
+def speed(sample: Sample) -> float:
+    """Return the speed of all joints together [rad/s]."""
+    return float(np.linalg.norm(sample.velocity))

@@ -1,0 +1,156 @@
+"""Measures how soon the arm begins to stop after a fault, on the running graph.
+
+The simulated arm, the publisher and the gate run as always; plans come from here, flawless, at a
+constant speed. Each fault is injected again and again; between two injections it is healed, the
+gate is reset and enabled, and only processes that were killed are started anew. A reaction begins
+with the first desired state of the arm's controller, by its own stamp, that is slower by 5 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(HERE), str(ROOT / "test")]
+
+try:
+    import rclpy  # noqa: F401
+    from vla_msgs.msg import SafeAction  # noqa: F401
+except ImportError as missing:
+    sys.exit(f"reactions: {missing}; run it with `make reactions`, or `. tools/env.sh` first")
+
+from faults import ALLOWANCE, BY_NAME, FAULTS, Fault  # noqa: E402
+from rig import Rig  # noqa: E402
+from table import Tally, markdown, write_page  # noqa: E402
+
+PATIENCE = 1.5
+"""[s] beyond a bound that a reaction is waited for."""
+
+
+def injection(rig: Rig, fault: Fault, tally: Tally) -> None:
+    """Inject a fault once, and note what came of it."""
+    before = rig.watcher.counts.get(fault.reason, 0)
+    try:
+        fault_ns = fault.inject(rig)
+        found = rig.reaction(fault_ns, fault.bound + PATIENCE)
+        if found is None:
+            tally.missed += 1
+        else:
+            tally.slowed.append(found[0])
+            tally.rest.append(found[1])
+        if fault.states and not rig.reached(fault.states):
+            tally.problems.append(f"the gate is {rig.watcher.state}")
+        if fault.reason and not rig.counted(fault.reason, before):
+            tally.problems.append(f"{fault.reason} was not counted")
+        beyond = rig.outside_limits()
+        if beyond:
+            tally.problems.append(beyond)
+    finally:
+        fault.heal(rig)
+
+
+def machine() -> dict[str, Any]:
+    """Return what the figures depend on."""
+    info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    models = [line.split(":", 1)[1].strip() for line in info.splitlines() if "model name" in line]
+    return {
+        "cpu": models[0] if models else platform.machine(),
+        "cores": os.cpu_count(),
+        "load_before": os.getloadavg()[0],
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    names = [fault.name for fault in FAULTS]
+    parser.add_argument("--faults", default=",".join(names), help="of %(default)s")
+    parser.add_argument("--count", type=int, default=100, help="of each fault (%(default)s)")
+    parser.add_argument("--domain", type=int, default=66, help="ROS_DOMAIN_ID (%(default)s)")
+    parser.add_argument("--output", type=Path, default=ROOT / "bench" / "reactions.json")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="put the table into this file")
+    parser.add_argument(
+        "--from", dest="kept", type=Path, metavar="JSON", help="measure nothing, show this result"
+    )
+    options = parser.parse_args(arguments)
+    options.faults = [name for name in options.faults.split(",") if name]
+    unknown = sorted(set(options.faults) - set(names))
+    if unknown or not options.faults:
+        parser.error(f"--faults {','.join(unknown)!r}: allowed are {', '.join(names)}")
+    if options.count < 1:
+        parser.error(f"--count {options.count}: 1 or more is allowed")
+    return options
+
+
+def measure(options: argparse.Namespace, tallies: dict[str, Tally]) -> None:
+    """Inject the faults; those that need the gate's door come last, in a graph of their own."""
+    for door in (False, True):
+        chosen = [BY_NAME[name] for name in options.faults if BY_NAME[name].door is door]
+        if not chosen:
+            continue
+        with Rig(options.domain, door=door) as rig:
+            for fault in chosen:
+                _measure(rig, fault, options.count, tallies)
+
+
+def _measure(rig: Rig, fault: Fault, count: int, tallies: dict[str, Tally]) -> None:
+    tally = tallies[fault.name] = Tally(fault.name, fault.what, fault.bound, ALLOWANCE)
+    begun = time.monotonic()
+    for number in range(count):
+        rig.ready()
+        injection(rig, fault, tally)
+        if sys.stderr.isatty():
+            last = f"{1e3 * tally.slowed[-1]:.0f} ms" if tally.slowed else "no reaction"
+            print(f"{fault.name} {number + 1}/{count}: {last}   ", end="\r", file=sys.stderr)
+    found = tally.figures()
+    print(
+        f"{fault.name:<18}{found.get('begins_p50_ms', 0.0):>7.1f} "
+        f"{found.get('begins_max_ms', 0.0):>7.1f} ms of {found['bound_ms']:.0f} + "
+        f"{found['allowance_ms']:.0f}; {'kept' if tally.passed else 'NOT KEPT'}, "
+        f"{tally.missed} missed, {len(tally.problems)} problems, "
+        f"{(time.monotonic() - begun) / count:.1f} s each",
+        flush=True,
+    )
+    for problem in sorted(set(tally.problems))[:5]:
+        print(f"    {problem}", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, write the results; 1 when a bound was not kept."""
+    options = parse(arguments)
+    if options.kept is not None:
+        result = json.loads(options.kept.read_text(encoding="utf-8"))
+    else:
+        result = {"machine": machine(), "begun": time.strftime("%Y-%m-%d %H:%M:%S")}
+        tallies: dict[str, Tally] = {}
+        interrupted = False
+        try:
+            measure(options, tallies)
+        except KeyboardInterrupt:
+            interrupted = True
+        result["interrupted"] = interrupted
+        result["faults"] = {name: tally.figures() for name, tally in tallies.items()}
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        print(f"{options.output} written{', interrupted' if interrupted else ''}")
+    shown = markdown(result["faults"])
+    print(shown)
+    if options.page is not None:
+        write_page(options.page, shown)
+    return 0 if all(found["passed"] for found in result["faults"].values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""Samples of reactions to figures, and figures to a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+BEGIN, END = "<!-- reactions: written by make reactions -->", "<!-- /reactions -->"
+
+
+@dataclass
+class Tally:
+    """What was measured of one fault; times in seconds.
+
+    ``slowed``: from the fault to the first slowing of what the controller is told, ``rest``: to
+    its rest, one value an injection. ``missed``: injections without any reaction.
+    """
+
+    name: str
+    what: str
+    bound: float
+    allowance: float
+    slowed: list[float] = field(default_factory=list)
+    rest: list[float] = field(default_factory=list)
+    missed: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every injection was answered in time, within the limits, and for its reason."""
+        late = any(value > self.bound + self.allowance for value in self.slowed)
+        return bool(self.slowed) and not late and not self.missed and not self.problems
+
+    def figures(self) -> dict[str, Any]:
+        """Return everything as plain values; times in milliseconds."""
+        return {
+            "what": self.what,
+            "bound_ms": 1e3 * self.bound,
+            "allowance_ms": 1e3 * self.allowance,
+            "injections": len(self.slowed) + self.missed,
+            "missed": self.missed,
+            **{f"begins_{k}_ms": v for k, v in quantiles(self.slowed).items()},
+            **{f"rest_{k}_ms": v for k, v in quantiles(self.rest).items()},
+            "passed": self.passed,
+            "problems": self.problems,
+            "begins_ms": [round(1e3 * value, 2) for value in self.slowed],
+            "at_rest_ms": [round(1e3 * value, 2) for value in self.rest],
+        }
+
+
+def quantile(values: list[float], share: float) -> float:
+    """Return the smallest value that at least ``share`` of the values do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]
+
+
+def quantiles(seconds: list[float]) -> dict[str, float]:
+    """Return p50, p99 and max in milliseconds; empty for no values."""
+    if not seconds:
+        return {}
+    found = {"p50": quantile(seconds, 0.5), "p99": quantile(seconds, 0.99), "max": max(seconds)}
+    return {name: round(1e3 * value, 1) for name, value in found.items()}
+
+
+def markdown(faults: dict[str, dict[str, Any]]) -> str:
+    """Return the table of :meth:`Tally.figures` by fault."""
+    lines = [
+        "| fault | begins to slow after, p50 / p99 / max [ms] | at rest, max [ms] | bound [ms] "
+        "| injections | |",
+        "|---|---|---|---|---|---|",
+    ]
+    for found in faults.values():
+        begins = [found.get(f"begins_{k}_ms") for k in ("p50", "p99", "max")]
+        shown = " / ".join("-" if value is None else f"{value:.0f}" for value in begins)
+        rest = found.get("rest_max_ms")
+        result = "kept" if found["passed"] else "**not kept**"
+        if found["missed"]:
+            result += f", {found['missed']} without reaction"
+        lines.append(
+            f"| {found['what']} | {shown} | {'-' if rest is None else f'{rest:.0f}'} "
+            f"| {found['bound_ms']:.0f} + {found['allowance_ms']:.0f} "
+            f"| {found['injections']} | {result} |"
+        )
+    return "\n".join(lines)
+
+
+def page_with(text: str, table: str) -> str:
+    """Return a page with the table between its marks. Raises ValueError where these are missing."""
+    begin, end = text.find(BEGIN), text.find(END)
+    if begin < 0 or end < begin:
+        raise ValueError(f"the marks are missing: {BEGIN} ... {END}")
+    return text[: begin + len(BEGIN)] + "\n" + table + "\n" + text[end:]
+
+
+def write_page(path: Path, table: str) -> None:
+    """Put the table between the marks of a file."""
+    path.write_text(page_with(path.read_text(encoding="utf-8"), table), encoding="utf-8")

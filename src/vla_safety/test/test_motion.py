@@ -1,0 +1,209 @@
+"""The motion that was promised: what is commanded when, and how one path follows another."""
+
+import numpy as np
+import pytest
+from safety_world import make_robot
+
+from vla_common.core.trace import Trace
+from vla_safety.core.limits import limits_of
+from vla_safety.core.motion import LEAD_NS, Motion
+from vla_safety.core.values import Plan
+
+MS = 1_000_000
+START = 10_000 * MS
+
+
+def motion_of(**robot):
+    made = make_robot(**{"joints": 2, **robot})
+    return Motion(limits_of(made), made.safety, "test")
+
+
+def plan(rows, now, step_ns=50 * MS):
+    """Return a plan sent at ``now``: row 0 is due one step later."""
+    return Plan(1, 1, step_ns, now + step_ns, np.array(rows, dtype=float), 1, 1, 1.0, Trace())
+
+
+def follow(motion, target, now, scale=1.0):
+    found = plan(np.broadcast_to(target, (8, 2)), now)
+    curve, near = motion.reference(found, now)
+    motion.follow(found, curve, now, scale)
+    return near
+
+
+@pytest.fixture
+def moving():
+    """A motion that has gone towards 0.3 rad for 200 ms."""
+    motion = motion_of()
+    motion.anchor(np.zeros(2), START - LEAD_NS)
+    for i in range(4):
+        follow(motion, [0.3, -0.1], START + i * 50 * MS)
+    return motion, START + 150 * MS
+
+
+def test_a_new_path_begins_at_the_next_grid_time_after_the_lead():
+    motion = motion_of()
+    motion.anchor(np.zeros(2), START - LEAD_NS)
+    assert motion.path.start_ns == START
+    for late, begins in ((0, 10), (1, 20), (10 * MS, 20)):
+        follow(motion, [0.1, 0.0], START + late)
+        assert motion.path.start_ns == START + begins * MS
+
+
+def test_until_a_new_path_begins_the_one_before_holds(moving):
+    motion, now = moving
+    old = motion.path
+    now += 50 * MS
+    expected = [old.at(now + i * MS) for i in range(0, 11, 2)]
+    follow(motion, [0.3, -0.1], now)
+    assert motion.path.start_ns == now + LEAD_NS
+    for i, (q, v) in zip(range(0, 11, 2), expected):
+        found_q, found_v = motion.command(now + i * MS)
+        assert found_q == pytest.approx(q, abs=1e-12)
+        assert found_v == pytest.approx(v, abs=1e-12)
+    assert motion.command(now)[0] != pytest.approx(motion.path.q[0], abs=1e-6)
+
+
+def test_a_path_that_is_replaced_before_it_begins_was_never_commanded(moving):
+    motion, now = moving
+    now += 50 * MS
+    old = motion.path
+    expected = old.at(now + 5 * MS)[0]
+    follow(motion, [0.3, -0.1], now)
+    follow(motion, [-0.3, 0.1], now)
+    assert motion.command(now + 5 * MS)[0] == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_stop_begins_at_once_where_the_path_is(moving):
+    motion, now = moving
+    now += 25 * MS
+    old = motion.path
+    assert not motion.at_rest(now)
+    motion.stop(now)
+    begins = old.grid(now + LEAD_NS)
+    assert motion.path.start_ns == begins
+    assert begins - now == 15 * MS
+    assert motion.path.q[0].tolist() == old.row(begins)[0].tolist()
+    assert motion.path.v[0].tolist() == old.row(begins)[1].tolist()
+    assert (np.diff(np.abs(motion.path.v), axis=0) <= 1e-12).all()
+    assert motion.path.end_ns < old.end_ns
+    assert not motion.at_rest(now)
+    assert not motion.at_rest(motion.path.end_ns - 1)
+    assert motion.at_rest(motion.path.end_ns)
+
+
+def test_a_stop_at_rest_changes_nothing(moving):
+    motion, _ = moving
+    path = motion.path
+    motion.stop(path.end_ns)
+    assert motion.path is path
+    empty = motion_of()
+    empty.stop(START)
+    assert empty.path is None
+    assert empty.at_rest(START)
+
+
+def test_what_is_left_of_a_path_begins_after_the_lead(moving):
+    motion, now = moving
+    now += 23 * MS
+    left = motion.rest_of_path(now)
+    begins = motion.path.grid(now + LEAD_NS)
+    assert left.start_ns == begins
+    assert left.q[0].tolist() == motion.path.row(begins)[0].tolist()
+
+
+def test_standing_after_an_anchor_is_rest_at_once():
+    motion = motion_of()
+    motion.anchor(np.array([9.0, -9.0]), START)
+    assert motion.path.q.tolist() == [[2.0, -2.0]]
+    assert motion.path.start_ns == START + LEAD_NS
+    assert motion.at_rest(START)
+    assert motion.command(START)[0].tolist() == [2.0, -2.0]
+
+
+def test_an_anchor_in_motion_takes_the_place_of_everything(moving):
+    motion, now = moving
+    motion.anchor(np.zeros(2), now)
+    assert motion.at_rest(now)
+    assert motion.command(now)[0].tolist() == [0.0, 0.0]
+    assert motion.command(now)[1].tolist() == [0.0, 0.0]
+
+
+def test_before_an_anchor_there_is_nothing_to_command():
+    motion = motion_of()
+    found = plan(np.zeros((8, 2)), START)
+    for call in (
+        lambda: motion.command(START),
+        lambda: motion.rest_of_path(START),
+        lambda: motion.reference(found, START),
+        lambda: motion.follow(found, None, START, 1.0),
+    ):
+        with pytest.raises(ValueError, match=r"^there is no path yet$"):
+            call()
+
+
+def test_how_near_a_plan_must_begin():
+    motion = motion_of(grippers=(1,), jump_factor=2.0)
+    allowed = 2.0 * 1.5 * 0.05
+    motion.anchor(np.zeros(2), START)
+    assert follow(motion, [allowed - 1e-9, 0.0], START)
+    motion.anchor(np.zeros(2), START)
+    assert not follow(motion, [allowed + 1e-9, 0.0], START)
+    motion.anchor(np.zeros(2), START)
+    assert follow(motion, [0.0, 1.9], START)  # a gripper may jump
+    motion.anchor(np.zeros(2), START)
+    far = plan(np.full((8, 2), [1.5 * allowed, 0.0]), START, step_ns=100 * MS)
+    assert motion.reference(far, START)[1]  # in a longer step it may go further
+
+
+def test_small_overshoots_are_clipped_and_not_counted():
+    motion = motion_of()
+    slack = 0.02 * 4.0
+    motion.anchor(np.full(2, 1.99), START)
+    for outside, counted in ((slack - 1e-9, False), (slack + 1e-9, True)):
+        follow(motion, [2.0 + outside, 0.0], START)
+        assert motion.clamped.tolist() == [counted, False]
+        follow(motion, [0.0, -2.0 - outside], START)
+        assert motion.clamped.tolist() == [False, counted]
+
+
+def test_speed_is_scaled():
+    fast, slow = motion_of(), motion_of()
+    for motion, scale in ((fast, 1.0), (slow, 0.1)):
+        motion.anchor(np.zeros(2), START)
+        for i in range(8):
+            follow(motion, [0.14 + 0.06 * i, 0.0], START + i * 50 * MS, scale)
+    v_max = fast.planner.limits.v_max[0]
+    assert np.abs(fast.path.v).max() > 0.5 * v_max
+    assert np.abs(slow.path.v).max() <= 0.1 * v_max + 1e-12
+    assert slow.scale < 1.0 or np.abs(slow.path.v).max() == pytest.approx(0.1 * v_max)
+
+
+def test_turns_are_taken_off_continuous_joints():
+    extra = {"angle_wraparound": True, "has_position_limits": False}
+    motion = motion_of(extra=extra)
+    motion.anchor(np.array([3.1, 0.0]), START)
+    found = plan(np.full((8, 2), [-3.1 + 4 * np.pi, 0.0]), START)
+    curve, near = motion.reference(found, START)
+    assert near
+    assert curve.position(START + 400 * MS)[0] == pytest.approx(-3.1 + 2 * np.pi)
+    assert curve.position(START + 400 * MS)[1] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("epoch", "stopped", "later_ms", "from_plan"),
+    [(1, False, 50, True), (2, False, 50, False), (1, True, 50, False), (1, False, 500, False)],
+)
+def test_a_plan_goes_on_from_the_plan_before_it(epoch, stopped, later_ms, from_plan):
+    """... while that is of the same epoch, was followed last, and reaches as far."""
+    motion = motion_of()
+    motion.anchor(np.zeros(2), START - LEAD_NS)
+    follow(motion, [0.13, 0.0], START)
+    if stopped:
+        motion.stop(START + 10 * MS)
+    now = START + later_ms * MS
+    wanted = Plan(epoch, 2, 50 * MS, now + 50 * MS, np.full((8, 2), [0.2, 0.0]), 1, 1, 1.0, Trace())
+    curve, _ = motion.reference(wanted, now)
+    command = motion.path.row(motion.path.grid(now + LEAD_NS))[0]
+    front = curve.position(now)[0]
+    assert command[0] < 0.12
+    assert front == pytest.approx(0.13 if from_plan else command[0], abs=1e-12)

@@ -1,0 +1,175 @@
+"""Joint states and emergency stops: what is fresh, where the arm is, who presses."""
+
+import numpy as np
+import pytest
+from safety_world import make_robot
+
+from vla_safety.core.limits import limits_of
+from vla_safety.core.sources import MAX_SOURCES, EstopWatch, JointWatch
+
+MS = 1_000_000
+# so long that an error of a millionth of a factor is more than a nanosecond
+LONG = {"joint_state_ms": 3000.0, "estop_timeout_ms": 3000.0}
+
+
+def watch(**robot):
+    made = make_robot(**{"joints": 2, **LONG, **robot})
+    return JointWatch(limits_of(made), made.safety)
+
+
+def tell(joints, q, now=0, v=(0.0, 0.0), names=("j0", "j1")):
+    return joints.update(list(names), list(q), list(v), now)
+
+
+class TestJoints:
+    def test_known_once_every_joint_was_measured(self):
+        joints = watch()
+        assert joints.stale(0)
+        assert tell(joints, [0.0], v=[0.0], names=["j0"])
+        assert not joints.known
+        assert joints.stale(0)
+        assert tell(joints, [0.0], v=[0.0], names=["j1"])
+        assert joints.known
+        assert not joints.stale(0)
+
+    def test_the_oldest_joint_says_how_old_it_is(self):
+        joints = watch()
+        tell(joints, [0.0, 0.0], now=0)
+        tell(joints, [0.0], now=7, v=[0.0], names=["j0"])
+        assert joints.age_ns(10) == 10
+        assert not joints.stale(3000 * MS)
+        assert joints.stale(3000 * MS + 1)
+
+    def test_joints_of_others_are_ignored_and_are_no_fault(self):
+        joints = watch()
+        assert tell(joints, [5.0], v=[0.0], names=["wheel"])
+        assert not joints.known
+        assert tell(joints, [5.0, 0.3, 0.4], v=[0.0] * 3, names=["wheel", "j1", "j0"])
+        assert joints.q.tolist() == [0.4, 0.3]
+        assert joints.update([None, "j0"], [1.0, 0.7], [], 5)
+        assert joints.q.tolist() == [0.7, 0.3]
+
+    @pytest.mark.parametrize(
+        ("names", "q"),
+        [
+            ("j0", [0.0]), (None, [0.0]), (["j0"], []), (["j0"], [[0.0]]), (["j0"], [np.nan]),
+            (["j0"], ["x"]), (["j0"], None), (["j0"], [10**400]), (["j0"], [object()]),
+        ],
+    )  # fmt: skip
+    def test_what_is_no_joint_state(self, names, q):
+        joints = watch()
+        tell(joints, [0.1, 0.2])
+        assert not joints.update(names, q, [], 1)
+        assert joints.q.tolist() == [0.1, 0.2]
+
+    def test_numbers_in_words_are_numbers(self):
+        joints = watch()
+        assert joints.update(["j0", "j1"], ["0.5", "1"], [], 0)
+        assert joints.q.tolist() == [0.5, 1.0]
+
+    def test_speed_is_measured_where_none_is_sent(self):
+        joints = watch()
+        joints.update(["j0", "j1"], [0.5, 0.0], [], 0)
+        assert joints.v.tolist() == [0.0, 0.0]
+        joints.update(["j0"], [0.6], [], 100 * MS)
+        assert joints.v == pytest.approx([1.0, 0.0])
+        joints.update(["j0"], [0.7], [], 100 * MS + 100_000)  # too soon after it to tell
+        assert joints.v == pytest.approx([1.0, 0.0])
+        joints.update(["j0"], [0.6], [], 200 * MS + 100_000)
+        assert joints.v == pytest.approx([-1.0, 0.0])
+        joints.update(["j0"], [0.6], [2.0], 300 * MS)
+        assert joints.v == pytest.approx([2.0, 0.0])
+
+    def test_outside_by_half_a_degree_or_a_share_of_a_short_range(self):
+        wide, short = watch(), watch(q_min=1.0, q_max=1.04)
+        edge, small = np.deg2rad(0.5), 0.05 * 0.04
+        for joints, low, high in (
+            (wide, -2.0 - edge, 2.0 + edge),
+            (short, 1 - small, 1.04 + small),
+        ):
+            inside = (low + high) / 2.0
+            for q, outside in (
+                (low + 1e-9, False), (low - 1e-9, True), (high - 1e-9, False), (high + 1e-9, True),
+            ):  # fmt: skip
+                tell(joints, [inside, q])
+                assert joints.outside() is outside
+                tell(joints, [q, inside])
+                assert joints.outside() is outside
+
+    def test_still_below_a_share_of_the_speed_limit(self):
+        joints = watch(v_max=[2.0, 0.5])
+        for v, still in (
+            ([0.04, 0.01], True), ([-0.04, -0.01], True), ([0.0401, 0.0], False),
+            ([0.0, 0.0101], False), ([0.0, -0.0101], False),
+        ):  # fmt: skip
+            tell(joints, [0.0, 0.0], v=v)
+            assert joints.still() is still
+
+    def test_distance_is_the_short_way_round_for_continuous_joints_only(self):
+        extra = {"angle_wraparound": True, "has_position_limits": False}
+        joints, plain = watch(extra=extra), watch(q_min=-20.0, q_max=20.0)
+        far = [3.1 + 4 * np.pi, -3.1]
+        tell(joints, far)
+        tell(plain, far)
+        assert joints.error(np.array([-3.1, 3.1])) == pytest.approx([2 * np.pi - 6.2] * 2)
+        assert joints.error(np.array([3.0, -3.0])) == pytest.approx([0.1, 0.1])
+        assert plain.error(np.array([3.1, -3.2])) == pytest.approx([4 * np.pi, 0.1])
+
+    def test_disagreement_is_counted_in_measurements(self):
+        joints = watch(tracking_tolerance=0.5)
+        zero = np.zeros(2)
+        assert joints.disagrees(zero) == 0
+        assert (joints.off_ticks, joints.lag_ticks) == (0, 0)
+        for q, off, lag in (
+            (0.1, 0, 0), (0.15, 0, 0), (0.16, 0, 1), (0.5, 0, 2), (0.51, 1, 3), (-0.51, 2, 4),
+            (0.5, 0, 5), (0.15, 0, 0), (0.6, 1, 1),
+        ):  # fmt: skip
+            tell(joints, [q, 0.0])
+            assert joints.disagrees(zero) == off
+            assert (joints.off_ticks, joints.lag_ticks) == (off, lag)
+            assert joints.disagrees(zero) == off  # the same measurement does not count twice
+            assert joints.lag_ticks == lag
+
+
+class TestEstop:
+    @pytest.fixture
+    def estop(self):
+        return EstopWatch(make_robot(2, **LONG).safety)
+
+    def test_nobody_is_nobody(self, estop):
+        assert not estop.seen
+        assert estop.pressed() == estop.silent(10**18) == []
+        assert estop.age_ns(5) == 0
+        assert estop.trips == 0
+
+    def test_pressed_and_released(self, estop):
+        estop.update("a", False, 0)
+        estop.update("b", True, 0)
+        assert estop.seen
+        assert estop.pressed() == ["b"]
+        estop.update("b", False, 1)
+        assert estop.pressed() == []
+
+    @pytest.mark.parametrize("value", [True, None, 0, 1, "False", np.False_])
+    def test_anything_but_false_is_pressed(self, estop, value):
+        estop.update("a", value, 0)
+        assert estop.pressed() == ["a"]
+
+    def test_silence(self, estop):
+        estop.update("a", False, 0)
+        estop.update("b", False, 10)
+        assert estop.silent(3000 * MS) == []
+        assert estop.silent(3000 * MS + 1) == ["a"]
+        assert estop.age_ns(3000 * MS) == 3000 * MS
+
+    def test_too_many_sources_share_a_name_and_none_is_lost(self, estop):
+        for number in range(MAX_SOURCES):
+            estop.update(f"s{number}", False, 0)
+        estop.update("another", True, 0)
+        assert estop.pressed() == ["(others)"]
+        estop.update("s3", True, 0)
+        assert estop.pressed() == ["s3", "(others)"]
+
+    def test_a_name_of_any_length(self, estop):
+        estop.update("x" * 1000, True, 0)
+        assert estop.pressed() == ["x" * 64]
