@@ -4,7 +4,7 @@ import math
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vla_common.core.errors import ConfigError
@@ -237,6 +237,7 @@ KEYS = {
 BOUNDS = {"a": (-2.0, 2.0, 3.0), "g": (0.0, 0.04, 0.2)}
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(BOUNDS)), st.fixed_dictionaries({}, optional=KEYS))
 def test_whatever_a_file_adds_no_limit_is_laxer_than_the_urdf(tmp_path_factory, joint, given_keys):
     values = values_of(tmp_path_factory.getbasetemp())

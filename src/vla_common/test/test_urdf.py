@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vla_common.core import urdf
@@ -147,6 +147,7 @@ NUMBER = (
 ).flatmap(lambda text: st.none() | st.just(text))
 
 
+@settings(deadline=None)
 @given(
     kind=st.sampled_from(urdf.MOVING),
     values=st.fixed_dictionaries(
