@@ -76,6 +76,9 @@ def test_a_part_left_out_comes_from_the_urdf(arm):
     a = limits(arm)["a"]
     assert (a.min_position, a.max_position) == (-1.0, 2.0)
     assert (a.soft_lower_limit, a.soft_upper_limit) == (-1.0, 1.9), "within the narrower range"
+    arm["joint_limits"]["a"]["max_position"] = 1.0
+    a = limits(arm)["a"]
+    assert (a.soft_lower_limit, a.soft_upper_limit) == (-1.0, 1.0)
 
 
 def test_stricter_than_the_urdf_is_taken(arm):
@@ -201,6 +204,12 @@ def test_a_relative_path_starts_at_the_robot_file(arm, tmp_path, monkeypatch):
     assert load(path).urdf_path == tmp_path / "arm.urdf"
     error = refusal(arm)
     assert "an absolute path" in error.allowed, "parameters of a node have no folder"
+
+
+def test_a_home_folder_that_nobody_has(arm, tmp_path):
+    arm["robot"]["urdf"] = "~nobody-of-this-name/arm.urdf"
+    with pytest.raises(ConfigError, match=r"robot\.urdf .* No such file"):
+        load(write(tmp_path, arm))
 
 
 def test_a_urdf_of_a_package(arm, tmp_path):

@@ -59,6 +59,13 @@ def test_a_continuous_joint_has_no_bounds(tmp_path, inside):
     assert (found.lower, found.upper) == (None, None)
 
 
+def test_soft_limits_of_an_endless_joint_are_left(tmp_path):
+    """They would be within nothing."""
+    safety = '<safety_controller soft_lower_limit="-1" soft_upper_limit="1" k_position="20"/>'
+    found = only(tmp_path, joint(safety, kind="continuous"))
+    assert (found.soft_lower, found.soft_upper) == (None, None)
+
+
 def test_what_says_nothing_is_none(tmp_path):
     inside = LIMIT.replace('effort="40"', 'effort="0"') + '<safety_controller k_velocity="1"/>'
     found = only(tmp_path, joint(inside))
