@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import SIM_ARM
+from conftest import SIM_ARM, SIM_MODELS
 
 from vla_bringup.core.graph import Options, Process, processes
 from vla_common.core import robot as robot_file
@@ -115,6 +116,17 @@ def test_the_parameter_file_comes_before_the_overrides() -> None:
 
 def test_the_function_is_pure() -> None:
     assert graph(Options(seed=3)) == graph(Options(seed=3))
+
+
+def test_a_relative_urdf_reaches_the_nodes_as_an_absolute_path(tmp_path: Path) -> None:
+    shutil.copy(SIM_MODELS / "vla_sim" / "models" / "sim_arm.urdf", tmp_path / "arm.urdf")
+    document = yaml.safe_load(SIM_ARM.read_text())
+    document["/**"]["ros__parameters"]["robot"]["urdf"] = "arm.urdf"
+    path = tmp_path / "arm.yaml"
+    path.write_text(yaml.safe_dump(document))
+    found = processes(robot_file.load(path), path, PLAIN)
+    assert {p.overrides["robot.urdf"] for p in found} == {str(tmp_path / "arm.urdf")}
+    assert not any("robot.urdf" in p.overrides for p in graph())
 
 
 def test_robot_is_the_shipped_one() -> None:

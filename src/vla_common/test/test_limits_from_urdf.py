@@ -4,7 +4,7 @@ import math
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vla_common.core.errors import ConfigError
@@ -76,6 +76,9 @@ def test_a_part_left_out_comes_from_the_urdf(arm):
     a = limits(arm)["a"]
     assert (a.min_position, a.max_position) == (-1.0, 2.0)
     assert (a.soft_lower_limit, a.soft_upper_limit) == (-1.0, 1.9), "within the narrower range"
+    arm["joint_limits"]["a"]["max_position"] = 1.0
+    a = limits(arm)["a"]
+    assert (a.soft_lower_limit, a.soft_upper_limit) == (-1.0, 1.0)
 
 
 def test_stricter_than_the_urdf_is_taken(arm):
@@ -203,6 +206,12 @@ def test_a_relative_path_starts_at_the_robot_file(arm, tmp_path, monkeypatch):
     assert "an absolute path" in error.allowed, "parameters of a node have no folder"
 
 
+def test_a_home_folder_that_nobody_has(arm, tmp_path):
+    arm["robot"]["urdf"] = "~nobody-of-this-name/arm.urdf"
+    with pytest.raises(ConfigError, match=r"robot\.urdf .* No such file"):
+        load(write(tmp_path, arm))
+
+
 def test_a_urdf_of_a_package(arm, tmp_path):
     arm["robot"]["urdf"] = "package://my_arm/arm.urdf"
     assert load(write(tmp_path, arm), {"my_arm": tmp_path}.__getitem__).limits
@@ -237,6 +246,7 @@ KEYS = {
 BOUNDS = {"a": (-2.0, 2.0, 3.0), "g": (0.0, 0.04, 0.2)}
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(BOUNDS)), st.fixed_dictionaries({}, optional=KEYS))
 def test_whatever_a_file_adds_no_limit_is_laxer_than_the_urdf(tmp_path_factory, joint, given_keys):
     values = values_of(tmp_path_factory.getbasetemp())

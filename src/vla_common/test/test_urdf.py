@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vla_common.core import urdf
@@ -57,6 +57,13 @@ def test_a_continuous_joint_has_no_bounds(tmp_path, inside):
     found = only(tmp_path, joint(inside, kind="continuous"))
     assert found.continuous
     assert (found.lower, found.upper) == (None, None)
+
+
+def test_soft_limits_of_an_endless_joint_are_left(tmp_path):
+    """They would be within nothing."""
+    safety = '<safety_controller soft_lower_limit="-1" soft_upper_limit="1" k_position="20"/>'
+    found = only(tmp_path, joint(safety, kind="continuous"))
+    assert (found.soft_lower, found.soft_upper) == (None, None)
 
 
 def test_what_says_nothing_is_none(tmp_path):
@@ -147,6 +154,7 @@ NUMBER = (
 ).flatmap(lambda text: st.none() | st.just(text))
 
 
+@settings(deadline=None)
 @given(
     kind=st.sampled_from(urdf.MOVING),
     values=st.fixed_dictionaries(
