@@ -16,8 +16,9 @@ PATH = Path(1000, 10, np.ones((3, 2)), np.zeros((3, 2)), 2)
 
 
 def report(state=State.ACTIVE, **changes):
-    fields = {"cause": "", "reset_blocked_by": (), "min_epoch": 0, "transitions": 0,
-              "reasons": (), "counts": ()}  # fmt: skip
+    fields = {"previous": State.READY, "since_ns": 0, "cause": "", "reset_blocked_by": (),
+              "enable_blocked_by": (), "min_epoch": 0, "transitions": 0, "reasons": (),
+              "counts": ()}  # fmt: skip
     return Report(state, **{**fields, **changes})
 
 
@@ -28,7 +29,7 @@ def announcer():
 
 def test_a_path_is_told_once_with_everything_about_its_plan(announcer):
     announcer.path(PATH, PLAN, State.ACTIVE, 500)
-    action = announcer.output(report(), False, 500).action
+    action = announcer.output(report(), (), False, 500).action
     assert (action.epoch, action.seq, action.stamp_ns) == (4, 1, 123)
     assert (action.step_ns, action.start_ns, action.tail_start) == (10, 1000, 2)
     assert action.positions is PATH.q
@@ -36,54 +37,54 @@ def test_a_path_is_told_once_with_everything_about_its_plan(announcer):
     assert action.valid_until_ns == 500 + LEASE_NS
     assert action.state is State.ACTIVE
     assert action.trace is TRACE
-    assert announcer.output(report(), False, 501).action is None
+    assert announcer.output(report(), (), False, 501).action is None
 
 
 def test_paths_are_numbered_one_by_one(announcer):
-    assert announcer.output(report(), True, 0).lease.seq == 0
+    assert announcer.output(report(), (), True, 0).lease.seq == 0
     for seq in (1, 2, 3):
         announcer.path(PATH, PLAN, State.ACTIVE, 0)
-        output = announcer.output(report(), True, 0)
+        output = announcer.output(report(), (), True, 0)
         assert (output.action.seq, output.lease.seq) == (seq, seq)
 
 
 def test_a_stop_carries_the_epoch_of_the_last_plan_but_no_trace(announcer):
     announcer.last_plan = PLAN
     announcer.path(PATH, None, State.STOPPING, 0)
-    action = announcer.output(report(), False, 0).action
+    action = announcer.output(report(), (), False, 0).action
     assert (action.epoch, action.stamp_ns, action.tail_start) == (4, 123, 0)
     assert action.trace == Trace()
 
 
 def test_a_stop_before_any_plan(announcer):
     announcer.path(PATH, None, State.INACTIVE, 0)
-    action = announcer.output(report(), False, 0).action
+    action = announcer.output(report(), (), False, 0).action
     assert (action.epoch, action.stamp_ns, action.tail_start) == (0, 0, 0)
 
 
 def test_a_new_plan_is_told_by_its_own_epoch(announcer):
     announcer.last_plan = Plan(3, 9, 1, 0, PLAN.positions, 5, 1, 1.0, Trace())
     announcer.path(PATH, PLAN, State.ACTIVE, 0)
-    assert announcer.output(report(), False, 0).action.epoch == 4
+    assert announcer.output(report(), (), False, 0).action.epoch == 4
 
 
 def test_a_lease_is_given_when_asked_for(announcer):
-    assert announcer.output(report(), False, 7).lease is None
-    lease = announcer.output(report(State.HOLD), True, 7).lease
+    assert announcer.output(report(), (), False, 7).lease is None
+    lease = announcer.output(report(State.HOLD), (), True, 7).lease
     assert (lease.valid_until_ns, lease.state) == (7 + LEASE_NS, State.HOLD)
 
 
 def test_what_was_dropped_is_not_told(announcer):
     announcer.path(PATH, PLAN, State.ACTIVE, 0)
     announcer.drop()
-    assert announcer.output(report(), False, 0).action is None
+    assert announcer.output(report(), (), False, 0).action is None
     assert announcer.hold_is_due(PERIOD_NS)
 
 
 def test_a_hold_is_due_after_a_period_and_not_before(announcer):
     announcer.path(PATH, PLAN, State.ACTIVE, 1000)
     assert not announcer.hold_is_due(1000 + PERIOD_NS)  # the path itself is still to be sent
-    announcer.output(report(), False, 1000)
+    announcer.output(report(), (), False, 1000)
     assert not announcer.hold_is_due(1000 + PERIOD_NS - 1)
     assert announcer.hold_is_due(1000 + PERIOD_NS)
 
@@ -91,12 +92,12 @@ def test_a_hold_is_due_after_a_period_and_not_before(announcer):
 def test_holds_keep_their_rate_on_average(announcer):
     still = rest(np.zeros(2), 0, 10)
     announcer.path(still, None, State.HOLD, 0)
-    announcer.output(report(), False, 0)
+    announcer.output(report(), (), False, 0)
     times = []
     for now in range(0, 40 * PERIOD_NS, 20):
         if announcer.hold_is_due(now):
             announcer.hold(still, State.HOLD, now)
-            announcer.output(report(), False, now)
+            announcer.output(report(), (), False, now)
             times.append(now)
     assert len(times) == 39
     assert max(np.diff(times)) <= PERIOD_NS + 20
@@ -105,10 +106,10 @@ def test_holds_keep_their_rate_on_average(announcer):
 def test_a_long_pause_is_not_made_up_for(announcer):
     still = rest(np.zeros(2), 0, 10)
     announcer.hold(still, State.HOLD, 10 * PERIOD_NS)
-    announcer.output(report(), False, 10 * PERIOD_NS)
+    announcer.output(report(), (), False, 10 * PERIOD_NS)
     assert not announcer.hold_is_due(10 * PERIOD_NS + PERIOD_NS - 1)
     announcer.hold(still, State.HOLD, 12 * PERIOD_NS)  # late by exactly one period
-    announcer.output(report(), False, 12 * PERIOD_NS)
+    announcer.output(report(), (), False, 12 * PERIOD_NS)
     assert not announcer.hold_is_due(13 * PERIOD_NS - 1)
 
 
@@ -117,15 +118,15 @@ NEWS = {"cause": "x", "reset_blocked_by": ("y",), "min_epoch": 1, "transitions":
 
 @pytest.mark.parametrize("key", NEWS)
 def test_news_is_reported_at_once(announcer, key):
-    assert announcer.output(report(), False, 5).report
-    assert announcer.output(report(), False, 6).report is None
-    assert announcer.output(report(**{key: NEWS[key]}), False, 6).report
-    assert announcer.output(report(State.HOLD, **{key: NEWS[key]}), False, 6).report
+    assert announcer.output(report(), (), False, 5).report
+    assert announcer.output(report(), (), False, 6).report is None
+    assert announcer.output(report(**{key: NEWS[key]}), (), False, 6).report
+    assert announcer.output(report(State.HOLD, **{key: NEWS[key]}), (), False, 6).report
 
 
 def test_no_news_is_reported_every_second(announcer):
-    assert announcer.output(report(), False, 5).report
-    assert announcer.output(report(), False, 4 + REPORT_NS).report is None
-    assert announcer.output(report(counts=(1,)), False, 5 + REPORT_NS).report
-    assert announcer.output(report(), False, 4 + 2 * REPORT_NS).report is None
-    assert announcer.output(report(), False, 5 + 2 * REPORT_NS).report
+    assert announcer.output(report(), (), False, 5).report
+    assert announcer.output(report(), (), False, 4 + REPORT_NS).report is None
+    assert announcer.output(report(counts=(1,)), (), False, 5 + REPORT_NS).report
+    assert announcer.output(report(), (), False, 4 + 2 * REPORT_NS).report is None
+    assert announcer.output(report(), (), False, 5 + 2 * REPORT_NS).report

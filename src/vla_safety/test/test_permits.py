@@ -28,6 +28,7 @@ def test_while_the_arm_stops(world):
     assert world.gate.state is State.STOPPING
     assert world.gate.reset_blocked_by(world.now) == [
         "the stop has not ended",
+        "joint_command_publisher is not armed but following",
         "stop_requested less than 1 s ago",
     ]
     assert world.gate.enable_blocked_by(world.now) == ["state STOPPING: ~/reset first"]

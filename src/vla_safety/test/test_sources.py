@@ -162,13 +162,13 @@ class TestEstop:
         assert estop.silent(3000 * MS + 1) == ["a"]
         assert estop.age_ns(3000 * MS) == 3000 * MS
 
-    def test_too_many_sources_share_a_name_and_none_is_lost(self, estop):
+    def test_too_many_sources_count_as_pressed(self, estop):
         for number in range(MAX_SOURCES):
             estop.update(f"s{number}", False, 0)
-        estop.update("another", True, 0)
-        assert estop.pressed() == ["(others)"]
+        estop.update("another", False, 0)
+        assert estop.pressed() == ["more than 8 sources"]
         estop.update("s3", True, 0)
-        assert estop.pressed() == ["s3", "(others)"]
+        assert estop.pressed() == ["s3", "more than 8 sources"]
 
     def test_a_name_of_any_length(self, estop):
         estop.update("x" * 1000, True, 0)
