@@ -22,6 +22,7 @@ from ament_index_python.packages import get_package_prefix
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import JointState
+from sensors import CameraSource
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 from vla_msgs.msg import (
@@ -101,7 +102,7 @@ class Watcher:
         self.estop = node.create_publisher(EmergencyStop, "/vla/estop", qos.HEARTBEAT)
         self.services = {
             name: node.create_client(Trigger, f"/safety_gate/{name}")
-            for name in ("reset", "enable", "stop")
+            for name in ("reset", "enable", "stop", "estop")
         }
 
     def _note(self, times: list[int]):
@@ -254,6 +255,7 @@ class Graph:
             if process.name not in leave_out
         }
         self.domain = domain
+        self.cameras: CameraSource | None = None  # while no pipeline speaks of them
 
     def __enter__(self) -> Graph:
         """Start everything and the observer."""
@@ -264,12 +266,18 @@ class Graph:
         self.executor.add_node(self.watcher.node)
         self.thread = threading.Thread(target=self.executor.spin, daemon=True)
         self.thread.start()
+        if "pipeline" not in self.children:
+            self.cameras = CameraSource(self.watcher.node, self.robot)
+            self.cameras.start()
         for child in self.children.values():
             child.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Stop everything."""
+        if self.cameras is not None:
+            self.cameras.running = False
+            self.cameras.join(1.0)
         for child in reversed(list(self.children.values())):
             child.send(signal.SIGINT)
         end = time.monotonic() + 8.0

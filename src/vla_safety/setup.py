@@ -21,6 +21,7 @@ setup(
         "console_scripts": [
             "safety_gate = vla_safety.node:main",
             "vla_safety_prove = vla_safety.prove:main",
-        ]
+        ],
+        "vla_safety.estop": ["gpio = vla_safety.gpio:GpioEstop"],
     },
 )

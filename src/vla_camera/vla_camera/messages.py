@@ -6,8 +6,9 @@ from array import array
 
 import numpy as np
 from sensor_msgs.msg import Image
-from vla_msgs.msg import CameraFrames
+from vla_msgs.msg import CameraFrames, CameraHealth
 
+from vla_camera.core.health import Health
 from vla_camera.core.image import CHANNELS
 from vla_camera.core.sync import Frames
 from vla_common.convert import fill_trace, ns_to_stamp
@@ -37,4 +38,17 @@ def frames_to_msg(frames: Frames) -> CameraFrames:
     ]
     message.skew_ms = frames.skew_ns * 1e-6
     fill_trace(frames.trace, message.trace)
+    return message
+
+
+def health_to_msg(health: Health, sent_ns: int, stamp_ns: int) -> CameraHealth:
+    """Return the message; ``sent_ns`` is monotonic, ``stamp_ns`` is ROS time."""
+    message = CameraHealth()
+    message.header.stamp = ns_to_stamp(stamp_ns)
+    message.sent_ns = sent_ns
+    message.cameras = list(health.cameras)
+    message.age_ms = list(health.age_ms)
+    message.repeated = list(health.repeated)
+    message.dark = list(health.dark)
+    message.faults = list(health.faults)
     return message

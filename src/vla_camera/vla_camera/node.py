@@ -9,17 +9,19 @@ from functools import partial
 from typing import Any
 
 from sensor_msgs.msg import Image
-from vla_msgs.msg import CameraFrames
+from vla_msgs.msg import CameraFrames, CameraHealth
 
 from vla_camera.bridge import decoder_for
+from vla_camera.core.health import POLL_NS, HealthBeat
 from vla_camera.core.ingest import Ingest
 from vla_camera.core.stream import Stream
 from vla_camera.core.sync import Frames
-from vla_camera.messages import frames_to_msg
+from vla_camera.messages import frames_to_msg, health_to_msg
 from vla_camera.status import frames_status, image_status, topic_status
 from vla_common.convert import stamp_to_ns
+from vla_common.core.deadline import DeadlineLoop
 from vla_common.node import VlaNode, run
-from vla_common.qos import IMAGES
+from vla_common.qos import HEARTBEAT, IMAGES
 
 Sink = Callable[[Frames], None]
 _LOG_AGAIN_NS = 10_000_000_000
@@ -29,7 +31,7 @@ class CameraIngest(VlaNode):
     """Each set goes to ``sink``, in this process, and to /vla/frames while someone subscribes.
 
     Images of a required camera that is missing, frozen or dark complete no set: inference gets
-    nothing, the plan runs out, and the gate holds the arm.
+    nothing. What is wrong with which camera goes to /vla/camera_health, and the gate holds the arm.
     """
 
     def __init__(self, sink: Sink | None = None, **kwargs: Any) -> None:
@@ -38,6 +40,8 @@ class CameraIngest(VlaNode):
         self._logged: dict[str, tuple[str, int]] = {}
         self._subscriptions: list[Any] = []
         self._publisher: Any = None
+        self._health: Any = None
+        self._loop: DeadlineLoop | None = None
 
     def setup(self) -> None:
         """Subscribe to the cameras of the robot file."""
@@ -48,6 +52,7 @@ class CameraIngest(VlaNode):
         }
         self.ingest = Ingest(robot, decoders)
         self._publisher = self.create_publisher(CameraFrames, "/vla/frames", IMAGES)
+        self._health = self.create_publisher(CameraHealth, "/vla/camera_health", HEARTBEAT)
         for index, stream in enumerate(self.ingest.streams):
             self._diagnose(stream)
             self._subscriptions.append(
@@ -74,15 +79,30 @@ class CameraIngest(VlaNode):
         """Begin anew: what came before does not count."""
         self._logged.clear()
         self.ingest.restart(self._now())
+        beat = HealthBeat(self.ingest.streams, self.robot)
+        self._loop = DeadlineLoop("camera_health", POLL_NS, partial(self._beat, beat), self.fatal)
+        self._loop.start()
+
+    def pause(self) -> None:
+        """Fall silent."""
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.stop()
+
+    def _beat(self, beat: HealthBeat, now_ns: int, deadline_ns: int) -> None:
+        health = beat.due(now_ns)
+        if health is not None:
+            self._health.publish(health_to_msg(health, now_ns, self.now_ros_ns()))
 
     def teardown(self) -> None:
-        """End the subscriptions."""
+        """Remove the subscriptions and publishers."""
         for subscription in self._subscriptions:
             self.destroy_subscription(subscription)
         self._subscriptions.clear()
-        if self._publisher is not None:
-            self.destroy_publisher(self._publisher)
-            self._publisher = None
+        for publisher in (self._publisher, self._health):
+            if publisher is not None:
+                self.destroy_publisher(publisher)
+        self._publisher = self._health = None
 
     @staticmethod
     def _now() -> int:

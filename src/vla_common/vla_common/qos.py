@@ -18,6 +18,8 @@ JOINT_STATES = _profile(1, ReliabilityPolicy.BEST_EFFORT)
 PLAN = _profile(1)
 COMMAND = _profile(1)
 HEARTBEAT = _profile(1)
+MANY_HEARTBEATS = _profile(16)  # of several senders: none may hide another
 LATCHED = _profile(1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+TRANSITIONS = _profile(64)
 EVENTS = _profile(10)
 DIAGNOSTICS = _profile(10)

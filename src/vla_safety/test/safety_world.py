@@ -66,6 +66,7 @@ class World:
         self.actions: list[SafeAction] = []
         self.joints_talk = True
         self.publisher_talks = True
+        self.cameras_talk = True
         self.last = Output()
         self.leases = 0
         self.gate.activate(self.now)
@@ -91,10 +92,25 @@ class World:
         enabled = self.gate.state in ENABLED or self.gate.state is State.STOPPING
         self.gate.on_command_state(2 if enabled else 1, "", self.gate.announcer.seq, [], self.now)
 
+    def camera_health(self, **changes) -> Output:
+        """Tell of cameras that are as they should be, unless changes say otherwise."""
+        names = list(self.robot.camera_names)
+        fields = {
+            "sent_ns": self.now,
+            "cameras": names,
+            "age_ms": [20.0] * len(names),
+            "repeated": [1] * len(names),
+            "dark": [0] * len(names),
+            "faults": [""] * len(names),
+        }
+        return self.gate.on_camera_health(*{**fields, **changes}.values(), self.now)
+
     def tick(self, ms: float = 20.0) -> Output:
         self.now += round(ms * MS)
         if self.joints_talk:
             self.joint_state()
+        if self.cameras_talk:
+            self.camera_health()
         self.publisher()
         output = self.take(self.gate.tick(self.now, self.now + ROS))
         self.publisher()

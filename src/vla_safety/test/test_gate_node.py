@@ -15,6 +15,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 from vla_msgs.msg import (
     ActionChunk,
+    CameraHealth,
     CommandState,
     EmergencyStop,
     GateLease,
@@ -51,9 +52,11 @@ class Peer:
             "publisher_ms": 2000.0,
             "joint_state_ms": 1000.0,
             "no_chunk_ms": 20000.0,
+            "camera_age_ms": 1000.0,
             "max_action_age_ms": 2000.0,
+            "max_capture_age_ms": 3000.0,
         }
-        self.robot = make_robot(3, **{**patient, "max_capture_age_ms": 3000.0, **safety})
+        self.robot = make_robot(3, **{**patient, **safety})
         parameters = [*flat(self.robot.parameters), Parameter("autostart", value=False)]
         self.gate = SafetyGate(parameter_overrides=parameters)
         self.node = rclpy.create_node("peer")
@@ -62,16 +65,21 @@ class Peer:
         self.joints = make(JointState, "/joint_states", qos.JOINT_STATES)
         self.commands = make(CommandState, "/vla/command_state", qos.HEARTBEAT)
         self.estop = make(EmergencyStop, "/vla/estop", qos.HEARTBEAT)
+        self.cameras = make(CameraHealth, "/vla/camera_health", qos.HEARTBEAT)
+        self.health = {"age_ms": [20.0], "repeated": [1], "dark": [0], "faults": [""]}
+        self.cameras_talk = True
         self.actions: list[SafeAction] = []
         self.leases: list[GateLease] = []
         self.states: list[SafetyState] = []
+        self.changes: list[SafetyState] = []
         listen = self.node.create_subscription
         listen(SafeAction, "/vla/safe_actions", self.actions.append, qos.EVENTS)
         listen(GateLease, "/vla/lease", self.leases.append, qos.EVENTS)
         listen(SafetyState, "/vla/safety_state", self.states.append, qos.LATCHED)
+        listen(SafetyState, "/vla/safety_transitions", self.changes.append, qos.TRANSITIONS)
         self.services = {
             name: self.node.create_client(Trigger, f"/safety_gate/{name}")
-            for name in ("reset", "enable", "stop")
+            for name in ("reset", "enable", "stop", "estop")
         }
         self.q = np.zeros(3)
         self.talk = True
@@ -82,14 +90,14 @@ class Peer:
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.gate)
         self.executor.add_node(self.node)
-        self._next_joint = 0.0
+        self._next_beat = 0.0
 
     def spin(self, condition, timeout: float = 8.0) -> bool:
-        """Spin, with joint states and a publisher at 50 Hz, until the condition holds."""
+        """Spin, with joint states, cameras, a publisher at 50 Hz, until the condition holds."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
-            if time.monotonic() >= self._next_joint:
-                self._next_joint = time.monotonic() + 0.02
+            if time.monotonic() >= self._next_beat:
+                self._next_beat = time.monotonic() + 0.02
                 self.speak()
             self.executor.spin_once(timeout_sec=0.005)
             if condition():
@@ -105,6 +113,11 @@ class Peer:
             mode = CommandState.FOLLOWING if following else CommandState.ARMED
             seq = self.actions[-1].seq if self.actions else 0
             self.commands.publish(CommandState(mode=mode, seq=seq))
+        if self.cameras_talk:
+            names = list(self.robot.camera_names)
+            self.cameras.publish(
+                CameraHealth(sent_ns=time.monotonic_ns(), cameras=names, **self.health)
+            )
 
     def plan(self, rows, **changes) -> None:
         self.seq += 1

@@ -16,6 +16,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 from vla_msgs.msg import (
     ActionChunk,
+    CameraHealth,
     CommandState,
     EmergencyStop,
     GateLease,
@@ -28,6 +29,7 @@ from vla_common.convert import doubles, ns_to_stamp, stamp_to_ns, trace_from_msg
 from vla_common.core.deadline import DeadlineLoop
 from vla_common.core.stats import Window
 from vla_common.node import VlaNode, run
+from vla_safety.core.estop_source import OwnEstop
 from vla_safety.core.gate import Gate
 from vla_safety.core.values import Lease, Output, RawChunk, Report
 from vla_safety.core.values import SafeAction as SafeActionValue
@@ -68,6 +70,7 @@ class SafetyGate(VlaNode):
         super().__init__("safety_gate", **kwargs)
         self.gate: Gate | None = None
         self.loop: DeadlineLoop | None = None
+        self._estop: OwnEstop | None = None
         self.check_ms = Window(2048)
         self._lock = threading.Lock()
         self._inbox: deque[tuple[int, Callable[..., Output], tuple[Any, ...]]] = deque(maxlen=64)
@@ -80,15 +83,20 @@ class SafetyGate(VlaNode):
     def setup(self) -> None:
         """Check the limits; create the publishers, subscriptions and services."""
         self.gate = gate = Gate(self.robot)
+        self._estop = OwnEstop(self.robot) if self.robot.safety.estop_plugin else None
         self.diagnostics.hardware_id = self.robot.identity.serial or socket.gethostname()
         self._actions = self.create_publisher(SafeAction, "/vla/safe_actions", qos.PLAN)
         self._leases = self.create_publisher(GateLease, "/vla/lease", qos.HEARTBEAT)
         self._states = self.create_publisher(SafetyState, "/vla/safety_state", qos.LATCHED)
+        self._transitions = self.create_publisher(
+            SafetyState, "/vla/safety_transitions", qos.TRANSITIONS
+        )
         subscribe = self.create_subscription
         subscriptions = [
             subscribe(ActionChunk, "/vla/actions", self._on_chunk, qos.PLAN),
-            subscribe(EmergencyStop, "/vla/estop", self._on_estop, qos.HEARTBEAT),
             subscribe(CommandState, "/vla/command_state", self._on_command_state, qos.HEARTBEAT),
+            subscribe(EmergencyStop, "/vla/estop", self._on_estop, qos.MANY_HEARTBEATS),
+            subscribe(CameraHealth, "/vla/camera_health", self._on_camera_health, qos.HEARTBEAT),
             subscribe(
                 JointState,
                 self.robot.controller.joint_states,
@@ -97,12 +105,17 @@ class SafetyGate(VlaNode):
             ),
         ]
         services = [
-            self.create_service(Trigger, f"~/{name}", self._service(getattr(gate, name)))
-            for name in ("reset", "enable", "stop")
+            self.create_service(Trigger, f"~/{name}", self._service(name, call))
+            for name, call in (
+                ("reset", gate.reset),
+                ("enable", gate.enable),
+                ("stop", gate.stop),
+                ("estop", gate.press),
+            )
         ]
         self._entities = [(self.destroy_subscription, s) for s in subscriptions]
         self._entities += [(self.destroy_service, s) for s in services]
-        publishers = (self._actions, self._leases, self._states)
+        publishers = (self._actions, self._leases, self._states, self._transitions)
         self._entities += [(self.destroy_publisher, p) for p in publishers]
         GateReport(gate, self.check_ms).add_to(self.diagnostics)
 
@@ -112,9 +125,15 @@ class SafetyGate(VlaNode):
         self._armed, self._blocked_ns = False, time.monotonic_ns()
         self.loop = DeadlineLoop("gate", PERIOD_NS, self._work, self.fatal)
         self.loop.start()
+        if self._estop is not None and self.gate is not None:
+            with self._lock:
+                self.gate.estop.expect(self._estop.name, time.monotonic_ns())
+            self._estop.start(self._on_own_estop, self.get_logger().error)
 
     def pause(self) -> None:
         """Stop the loop, then the arm."""
+        if self._estop is not None:
+            self._estop.stop()
         loop, self.loop = self.loop, None
         if loop is None or self.gate is None:
             return
@@ -127,6 +146,9 @@ class SafetyGate(VlaNode):
         for destroy, entity in self._entities:
             destroy(entity)
         self._entities = []
+        estop, self._estop = self._estop, None
+        if estop is not None:
+            estop.close()
 
     # --- callbacks ----------------------------------------------------------------------------
     def _store(self, act: bool, call: Callable[..., Output], *fields: Any) -> None:
@@ -154,13 +176,22 @@ class SafetyGate(VlaNode):
         fields = (message.mode, message.cause, message.seq, message.problems)
         self._store(False, self.gate.on_command_state, *fields)
 
+    def _on_own_estop(self, pressed: bool) -> None:
+        assert self.gate is not None
+        self._store(True, self.gate.on_own_estop, pressed)
+
+    def _on_camera_health(self, message: CameraHealth) -> None:
+        assert self.gate is not None
+        fields = (message.sent_ns, message.cameras, message.age_ms, message.repeated)
+        self._store(False, self.gate.on_camera_health, *fields, message.dark, message.faults)
+
     def _on_joint_state(self, message: JointState) -> None:
         assert self.gate is not None
         fields = (message.name, message.position, message.velocity)
         self._store(False, self.gate.on_joint_state, *fields)
 
     def _service(
-        self, call: Callable[[int], tuple[bool, str]]
+        self, name: str, call: Callable[[int], tuple[bool, str]]
     ) -> Callable[[Trigger.Request, Trigger.Response], Trigger.Response]:
         def serve(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
             loop = self.loop
@@ -172,7 +203,7 @@ class SafetyGate(VlaNode):
                 response.success, response.message = call(time.monotonic_ns())
                 self._asked = True
             loop.wake()
-            self.get_logger().info(f"{call.__name__}: {response.message}")
+            self.get_logger().info(f"{name}: {response.message}")
             return response
 
         return serve
@@ -226,6 +257,8 @@ class SafetyGate(VlaNode):
                 self.check_ms.add((time.monotonic_ns() - received_ns) * 1e-6)
         if output.lease is not None:
             self._leases.publish(self._lease_message(output.lease))
+        for change in output.changes:
+            self._transitions.publish(self._state_message(change))
         if output.report is not None:
             self._states.publish(self._state_message(output.report))
 
@@ -259,6 +292,8 @@ class SafetyGate(VlaNode):
     def _state_message(self, report: Report) -> SafetyState:
         message = SafetyState(state=int(report.state), cause=report.cause)
         message.header.stamp = self.get_clock().now().to_msg()
+        message.previous = int(report.previous)
+        message.since_ns = report.since_ns
         message.reset_blocked_by = list(report.reset_blocked_by)
         message.enable_blocked_by = list(report.enable_blocked_by)
         message.min_epoch = report.min_epoch

@@ -11,7 +11,7 @@ from vla_common.core.stats import Window
 from vla_common.diagnostics import ERROR, OK, WARN, Diagnostics, number
 from vla_safety.core.gate import Gate
 from vla_safety.core.publisher_watch import CommandMode
-from vla_safety.core.reasons import INPUT, Reason
+from vla_safety.core.reasons import CAMERA, INPUT, Reason
 from vla_safety.core.state_machine import State
 
 SCALED_WARN = 0.05
@@ -32,6 +32,7 @@ class GateReport:
         diagnostics.add("State", self.state)
         diagnostics.add("Limits", self.limits)
         diagnostics.add("Input", self.input)
+        diagnostics.add("Cameras", self.cameras)
         diagnostics.add("Emergency stop", self.emergency_stop)
         diagnostics.add("Publisher", self.publisher)
 
@@ -112,14 +113,33 @@ class GateReport:
         stat.add("Joint state age (ms)", number(age, 1))
         return stat
 
+    def cameras(self, stat: Any) -> Any:
+        """Report what the gate knows of the cameras."""
+        gate, now_ns = self._gate, time.monotonic_ns()
+        watch = gate.cameras
+        faults, age_ns = watch.faults(now_ns), watch.age_ns(now_ns)
+        if not watch.watched:
+            stat.summary(WARN, "not watched: safety.camera_watch is false")
+        elif faults:
+            stat.summary(ERROR, "; ".join(f"{reason.value}: {text}" for reason, text in faults))
+        else:
+            stat.summary(OK, "all required cameras live")
+        stat.add("Required", ", ".join(watch.required))
+        stat.add("Report age (ms)", number(float("nan") if age_ns is None else age_ns * 1e-6, 1))
+        for reason in CAMERA:
+            stat.add(reason.value.replace("_", " ").capitalize(), str(gate.counts.total[reason]))
+        return stat
+
     def emergency_stop(self, stat: Any) -> Any:
         """Report the stop sources and their heartbeats."""
         gate, now_ns = self._gate, time.monotonic_ns()
         age_ms = gate.estop.age_ns(now_ns) * 1e-6
         pressed = gate.estop.pressed()
         lost = gate.estop.silent(now_ns)
+        source: list[str] = []
         if pressed or lost or gate.state in (State.STOPPING, State.LATCHED):
             why = [f"pressed: {n}" for n in pressed] + [f"heartbeat lost: {n}" for n in lost]
+            source = pressed + lost or [gate.estop.tripped_by]
             stat.summary(ERROR, "; ".join(why) or f"latched: {gate.machine.cause}")
         elif not gate.estop.seen and gate.robot.safety.estop_required:
             stat.summary(ERROR, "no heartbeat on /vla/estop, but safety.estop_required is true")
@@ -128,7 +148,7 @@ class GateReport:
         else:
             stat.summary(OK, "released" if gate.estop.seen else "no source (not required)")
         stat.add("Latched", str(gate.state is State.LATCHED))
-        stat.add("Source", ", ".join(pressed or lost))
+        stat.add("Source", ", ".join(source))
         stat.add("Heartbeat age (ms)", number(age_ms, 1))
         stat.add("Trips", str(gate.estop.trips))
         return stat

@@ -35,6 +35,7 @@ class Look:
     mean: float = float("nan")  # intensity, 0..255
     dark_blocks: int = 0  # of 25
     identical: int = 0  # images in a row with the same content; 1 when the newest differs
+    dark_frames: int = 0  # dark images in a row
     frozen: bool = False
     dark: bool = False
 
@@ -118,11 +119,13 @@ class Quality:
         self._sample, self._image = packed, image
         identical = self.look.identical + 1 if same else 1
         blocks, mean = dark_blocks(sample, limits.dark_mean, limits.dark_std)
+        is_dark = blocks >= limits.dark_blocks
         self.look = Look(
             mean=mean,
             dark_blocks=blocks,
             identical=identical,
+            dark_frames=self.look.dark_frames + 1 if is_dark else 0,
             frozen=self._frozen.update(identical >= limits.frozen_frames),
-            dark=self._dark.update(blocks >= limits.dark_blocks),
+            dark=self._dark.update(is_dark),
         )
         return self.look

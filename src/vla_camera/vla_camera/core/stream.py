@@ -125,9 +125,13 @@ class Stream:
             return "stale"
         return ""
 
+    def silent_ns(self, now_ns: int) -> int:
+        """Return the time since the last usable image, or since the start."""
+        return now_ns - (self._usable_ns or self._started_ns)
+
     def fault(self, now_ns: int) -> str:
         """Return why this stream cannot be used now, empty when it can."""
-        silent_ns = now_ns - (self._usable_ns or self._started_ns)
+        silent_ns = self.silent_ns(now_ns)
         if silent_ns > self._stale_ns or (self._usable_ns == 0 and self.error is not None):
             if self.error is not None:
                 return f"wrong {self.error.key}"
@@ -137,12 +141,11 @@ class Stream:
 
     def report(self, now_ns: int) -> StreamReport:
         """Return the state of the stream."""
-        usable_ns = self._usable_ns
         return StreamReport(
             rate=self._rate.rate(now_ns),
             interval_ms=self._interval_ms.summary(),
-            silent_ms=(now_ns - (usable_ns or self._started_ns)) * 1e-6,
-            frame_age_ms=(now_ns - self._capture_ns) * 1e-6 if usable_ns else float("nan"),
+            silent_ms=self.silent_ns(now_ns) * 1e-6,
+            frame_age_ms=(now_ns - self._capture_ns) * 1e-6 if self._usable_ns else float("nan"),
             received=self._rate.total,
             dropped=sum(list(self.reasons.values())),
             reasons=dict(self.reasons),

@@ -164,12 +164,28 @@ class Safety:
     )
     estop_required: bool = param("refuse to enable before an e-stop heartbeat was seen", False)
     estop_timeout_ms: float = param("e-stop heartbeat older than this trips", 150.0, above=0.0)
+    estop_plugin: str = param(
+        "e-stop source in the gate's process: 'gpio', another entry point of vla_safety.estop, or "
+        "module:Class; empty: none",
+        "",
+    )
+    estop_chip: str = param("GPIO chip that estop_plugin 'gpio' reads", "/dev/gpiochip0")
+    estop_line: int = param("line of that chip, low when pressed; -1: none", -1, low=-1)
+    camera_watch: bool = param(
+        "hold on camera faults on /vla/camera_health; false: for robots without cameras", True
+    )
+    camera_age_ms: float = param(
+        "a camera, or /vla/camera_health, silent for longer means hold", 150.0, above=0.0
+    )
+    camera_repeats: int = param("the same image so often in a row means hold", 5, low=2)
+    camera_dark_frames: int = param("so many dark images in a row mean hold", 10, low=1)
     auto_enable: bool = param("enable at activation without ~/enable; for simulation only", False)
     velocity_scale: float = param("of all velocity limits", 1.0, above=0.0, high=1.0)
     follow_ms: float = param("time constant for making good an error of position", 30.0, above=0.0)
     soft_start_ms: float = param("speed ramps up for this long after enable", 500.0, low=0.0)
     slow_scale: float = param("of the velocity limits in state SLOW", 0.3, above=0.0, high=1.0)
     low_confidence: float = param("a plan below this is followed slowly; 0: off", 0.0, low=0.0)
+    hold_confidence: float = param("five plans in a row below this hold; 0: off", 0.0, low=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)

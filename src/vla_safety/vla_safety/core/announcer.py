@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vla_common.core.trace import Trace
 from vla_safety.core.path import Path
-from vla_safety.core.state_machine import State
+from vla_safety.core.state_machine import Change, State
 from vla_safety.core.values import Lease, Output, Plan, Report, SafeAction
 
 REPORT_NS = 1_000_000_000
@@ -57,11 +59,15 @@ class Announcer:
         """Forget what was to be sent."""
         self._pending = None
 
-    def output(self, report: Report, lease: bool, now_ns: int) -> Output:
-        """Return what is to be published now."""
+    def output(
+        self, report: Report, changes: tuple[Change, ...], lease: bool, now_ns: int
+    ) -> Output:
+        """Return what is to be published now; ``changes`` are those of the state not told yet."""
         action, self._pending = self._pending, None
         given = Lease(self.seq, now_ns + self._lease_ns, report.state) if lease else None
-        return Output(action, given, report if self._is_news(report, now_ns) else None)
+        news = report if self._is_news(report, now_ns) or changes else None
+        told = (*(_as_of(c, report) for c in changes[:-1]), report) if changes else ()
+        return Output(action, given, news, told)
 
     def _is_news(self, report: Report, now_ns: int) -> bool:
         old = self._reported
@@ -75,3 +81,15 @@ class Announcer:
             return False
         self._reported, self._report_ns = report, now_ns
         return True
+
+
+def _as_of(change: Change, report: Report) -> Report:
+    """Return the report of a change that was followed by another before it could be told."""
+    return replace(
+        report,
+        state=change.state,
+        previous=change.previous,
+        since_ns=change.at_ns,
+        cause=change.cause,
+        transitions=change.number,
+    )

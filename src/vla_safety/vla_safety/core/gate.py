@@ -10,6 +10,7 @@ from vla_common.core.clock import ClockOffset
 from vla_common.core.robot import Robot
 from vla_safety.core.anchoring import Anchoring
 from vla_safety.core.announcer import Announcer
+from vla_safety.core.cameras import CameraWatch
 from vla_safety.core.causes import Causes
 from vla_safety.core.checks import InputCheck, Refused
 from vla_safety.core.limits import limits_of
@@ -23,6 +24,10 @@ from vla_safety.core.streaks import Streaks, Trust
 from vla_safety.core.values import Output, Plan, RawChunk, Report
 
 NAMES = tuple(reason.value for reason in REASONS)
+
+
+def _cause(reason: Reason, detail: str) -> str:
+    return f"{reason.value}: {detail}" if detail else reason.value
 
 
 class Gate:
@@ -40,11 +45,17 @@ class Gate:
         self.motion = Motion(self.limits, safety, robot.source)
         self.checks = InputCheck(self.limits, safety)
         self.joints = JointWatch(self.limits, safety)
+        self.cameras = CameraWatch(robot)
         self.estop = EstopWatch(safety)
         self.publisher = PublisherWatch(round(safety.publisher_ms * 1e6))
         self.machine = Machine()
         self.permits = Permits(
-            self.joints, self.estop, self.publisher, self.motion, safety.estop_required
+            self.joints,
+            self.cameras,
+            self.estop,
+            self.publisher,
+            self.motion,
+            safety.estop_required,
         )
         self.announcer = Announcer(round(safety.lease_ms * 1e6), round(1e9 / robot.control.rate))
         self.anchoring = Anchoring(self.limits, self.joints, self.motion)
@@ -115,6 +126,25 @@ class Gate:
             return self.internal_error(error, now_ns)
         return Output()
 
+    def on_own_estop(self, pressed: Any, now_ns: int) -> Output:
+        """Take the heartbeat of the source in this process."""
+        try:
+            self.estop.update_own(pressed, now_ns)
+            self._watch_estop(now_ns)
+            return self._output(now_ns)
+        except Exception as error:
+            return self.internal_error(error, now_ns)
+
+    def on_camera_health(self, *fields: Any) -> Output:
+        """Take a report of camera_ingest: the fields of :meth:`CameraWatch.update`, the time."""
+        now_ns: int = fields[-1]
+        try:
+            if not self.cameras.update(*fields):
+                self.counts.add(Reason.CAMERA_BAD, now_ns)
+        except Exception as error:
+            return self.internal_error(error, now_ns)
+        return Output()
+
     def tick(self, now_ns: int, ros_ns: int | None = None) -> Output:
         """Watch the sources; called at a fixed rate. ``ros_ns`` is ROS time at ``now_ns``."""
         try:
@@ -122,6 +152,7 @@ class Gate:
             self._watch_estop(now_ns)
             self._watch_joints(now_ns)
             self._watch_publisher(now_ns)
+            self._watch_cameras(now_ns)
             self._watch_plans(now_ns)
             self._settle(now_ns)
             self._hold_action(now_ns)
@@ -133,6 +164,11 @@ class Gate:
         """Stop and latch."""
         self._trip(Reason.STOP, now_ns)
         return True, f"stopping: state {self.state.name}"
+
+    def press(self, now_ns: int) -> tuple[bool, str]:
+        """Stop and latch as an emergency stop that was pressed for a moment."""
+        self._trip(Reason.ESTOP, now_ns, detail="~/estop")
+        return True, f"emergency stop: state {self.state.name}"
 
     def reset(self, now_ns: int) -> tuple[bool, str]:
         """End a latch. Nothing moves until :meth:`enable`."""
@@ -218,8 +254,10 @@ class Gate:
         low = self.streaks.is_low(plan.confidence)
         if low:
             self.counts.add(Reason.LOW_CONFIDENCE, now_ns)
-        trust = self.streaks.weigh(low)
-        if trust is Trust.LOW:
+        trust = self.streaks.weigh(plan.confidence)
+        if trust is Trust.NONE:
+            self._hold(Reason.LOW_CONFIDENCE, now_ns, count=False)
+        elif trust is Trust.LOW:
             self.machine.raise_event(Event.SLOW, now_ns, Reason.LOW_CONFIDENCE.value)
         elif trust is Trust.SURE:
             self.machine.raise_event(Event.NORMAL, now_ns)
@@ -249,10 +287,12 @@ class Gate:
             self._hold(Reason.CLOCK_JUMP, now_ns, count=False)
 
     def _watch_estop(self, now_ns: int) -> None:
-        if self.estop.pressed():
-            self._trip(Reason.ESTOP, now_ns)
-        if self.estop.silent(now_ns):
-            self._trip(Reason.HEARTBEAT, now_ns)
+        pressed = self.estop.pressed()
+        if pressed:
+            self._trip(Reason.ESTOP, now_ns, detail=", ".join(pressed))
+        silent = self.estop.silent(now_ns)
+        if silent:
+            self._trip(Reason.HEARTBEAT, now_ns, detail=", ".join(silent))
 
     def _watch_joints(self, now_ns: int) -> None:
         joints = self.joints
@@ -276,7 +316,14 @@ class Gate:
             if fault:
                 self._trip(Reason.PUBLISHER, now_ns, detail=fault)
 
+    def _watch_cameras(self, now_ns: int) -> None:
+        if self.state in ENABLED:
+            for reason, which in self.cameras.faults(now_ns):
+                self._hold(reason, now_ns, detail=which)
+
     def _watch_plans(self, now_ns: int) -> None:
+        if not self.streaks.trusted:
+            self._hold(Reason.LOW_CONFIDENCE, now_ns, count=False)
         if self.state in ENABLED and now_ns - self._plan_ns > self._no_chunk_ns:
             self._hold(Reason.NO_CHUNK, now_ns)
 
@@ -292,20 +339,20 @@ class Gate:
             self._auto = False
 
     # --- reactions ----------------------------------------------------------------------------
-    def _hold(self, reason: Reason, now_ns: int, count: bool = True) -> None:
+    def _hold(self, reason: Reason, now_ns: int, count: bool = True, detail: str = "") -> None:
         if self.state not in ENABLED:
             return
         self.causes.hold(reason, now_ns, count)
-        if self.machine.raise_event(Event.FAULT, now_ns, reason.value):
+        if self.machine.raise_event(Event.FAULT, now_ns, _cause(reason, detail)):
             self.checks.void_old_plans()
             self._stop_motion(now_ns)
 
     def _trip(self, reason: Reason, now_ns: int, count: bool = True, detail: str = "") -> None:
         self.causes.latch(reason, now_ns, count)
-        cause = f"{reason.value}: {detail}" if detail else reason.value
-        if self.machine.raise_event(Event.TRIP, now_ns, cause):
+        if self.machine.raise_event(Event.TRIP, now_ns, _cause(reason, detail)):
             if reason in (Reason.ESTOP, Reason.HEARTBEAT):
                 self.estop.trips += 1
+                self.estop.tripped_by = detail
             self.checks.void_old_plans()
             self._stop_motion(now_ns)
 
@@ -328,17 +375,21 @@ class Gate:
             self.announcer.hold(self.motion.rest_of_path(now_ns), self.state, now_ns)
 
     def _output(self, now_ns: int, lease: bool = False) -> Output:
-        return self.announcer.output(self.report(now_ns), lease, now_ns)
+        changes = self.machine.take_changes()
+        return self.announcer.output(self.report(now_ns), changes, lease, now_ns)
 
     def report(self, now_ns: int) -> Report:
         """Return the state as it is published."""
+        machine = self.machine
         return Report(
-            self.state,
-            self.machine.cause,
+            machine.state,
+            machine.previous,
+            machine.since_ns,
+            machine.cause,
             tuple(self.reset_blocked_by(now_ns)),
             () if self.state in ENABLED else tuple(self.enable_blocked_by(now_ns)),
             self.checks.min_epoch,
-            self.machine.transitions,
+            machine.transitions,
             NAMES,
             tuple(self.counts.total.values()),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vla_safety.core.cameras import CameraWatch
 from vla_safety.core.motion import Motion
 from vla_safety.core.publisher_watch import PublisherWatch
 from vla_safety.core.reasons import Reason
@@ -18,12 +19,14 @@ class Permits:
     def __init__(
         self,
         joints: JointWatch,
+        cameras: CameraWatch,
         estop: EstopWatch,
         publisher: PublisherWatch,
         motion: Motion,
         estop_required: bool,
     ) -> None:
         self._joints = joints
+        self._cameras = cameras
         self._estop = estop
         self._publisher = publisher
         self._motion = motion
@@ -53,6 +56,7 @@ class Permits:
         blocked = self._standing(seq, now_ns)
         if self._joints.known and self._joints.outside():
             blocked.append("a joint is measured outside its position limits")
+        blocked += [f"{reason.value}: {text}" for reason, text in self._cameras.faults(now_ns)]
         if self._required and not self._estop.seen:
             blocked.append("no e-stop heartbeat was seen on /vla/estop")
         return blocked
@@ -60,6 +64,7 @@ class Permits:
     def _standing(self, seq: int, now_ns: int) -> list[str]:
         blocked = [f"e-stop pressed: {name}" for name in self._estop.pressed()]
         blocked += [f"e-stop heartbeat lost: {name}" for name in self._estop.silent(now_ns)]
+        blocked += [f"e-stop not heard yet: {name}" for name in self._estop.unheard()]
         if self._joints.stale(now_ns):
             blocked.append("joint states missing or stale")
         elif not self._joints.still():

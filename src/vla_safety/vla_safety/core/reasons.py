@@ -40,6 +40,11 @@ class Reason(Enum):
     JOINT_BAD = "joint_state_bad"
     JOINT_OUTSIDE = "joint_outside_limits"
     LAGGING = "arm_lags_behind"
+    CAMERA_STALE = "camera_stale"
+    CAMERA_FROZEN = "camera_frozen"
+    CAMERA_DARK = "camera_dark"
+    CAMERA_SILENT = "camera_health_lost"
+    CAMERA_BAD = "camera_health_bad"
     TRACKING = "tracking_error"
     ESTOP = "estop_pressed"
     HEARTBEAT = "estop_heartbeat_lost"
@@ -50,6 +55,13 @@ class Reason(Enum):
 
 REASONS = tuple(Reason)
 SHAPE_FAULTS = frozenset({Reason.NAMES, Reason.ORDER, Reason.SHAPE, Reason.STEP})
+CAMERA = (
+    Reason.CAMERA_STALE,
+    Reason.CAMERA_FROZEN,
+    Reason.CAMERA_DARK,
+    Reason.CAMERA_SILENT,
+    Reason.CAMERA_BAD,
+)
 INPUT = REASONS[: REASONS.index(Reason.CLAMPED)]
 """Those that refuse a chunk."""
 

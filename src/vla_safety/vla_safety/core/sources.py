@@ -130,19 +130,37 @@ class JointWatch:
 
 
 class EstopWatch:
-    """Emergency stop sources: each one that was heard once must keep talking."""
+    """Emergency stop sources: each one that was heard once must keep talking.
+
+    So must the gate's own source, which is expected from the start; nobody else can speak in its
+    name. More than ``MAX_SOURCES`` others are a fault that counts as pressed.
+    """
 
     def __init__(self, safety: Safety) -> None:
         self._timeout_ns = round(safety.estop_timeout_ms * 1e6)
-        self._sources: dict[str, tuple[bool, int]] = {}
+        self._sources: dict[str, tuple[bool | None, int]] = {}  # None: not heard yet
+        self._own = ""
         self.trips = 0
+        self.tripped_by = ""
+
+    def expect(self, name: str, now_ns: int) -> None:
+        """From now on the gate's own source must be heard."""
+        self._own = name
+        self._sources[name] = (None, now_ns)
+
+    def update_own(self, pressed: Any, now_ns: int) -> None:
+        """Take a heartbeat of the source that :meth:`expect` named."""
+        self._sources[self._own] = (pressed is not False, now_ns)
 
     def update(self, source: Any, pressed: Any, now_ns: int) -> None:
-        """Take a heartbeat. Anything but a plain False counts as pressed."""
+        """Take a heartbeat from the topic. Anything but a plain False counts as pressed."""
         name = str(source)[:64]
+        if name == self._own:
+            name += " (topic)"
+        stop = pressed is not False
         if name not in self._sources and len(self._sources) >= MAX_SOURCES:
-            name = "(others)"
-        self._sources[name] = (pressed is not False, now_ns)
+            name, stop = f"more than {MAX_SOURCES} sources", True
+        self._sources[name] = (stop, now_ns)
 
     @property
     def seen(self) -> bool:
@@ -152,6 +170,10 @@ class EstopWatch:
     def pressed(self) -> list[str]:
         """Return the sources that are pressed."""
         return [name for name, (pressed, _) in self._sources.items() if pressed]
+
+    def unheard(self) -> list[str]:
+        """Return the sources that are expected and were not heard yet."""
+        return [name for name, (pressed, _) in self._sources.items() if pressed is None]
 
     def silent(self, now_ns: int) -> list[str]:
         """Return the sources whose heartbeat is lost."""

@@ -7,6 +7,8 @@ INACTIVE or READY for a state in which plans pass, and only ``RESET`` leaves LAT
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 
@@ -64,14 +66,31 @@ STANDING = frozenset({State.INACTIVE, State.READY, State.LATCHED})
 """States in which the arm was not enabled."""
 
 
+UNTOLD = 256
+"""Changes that are kept until somebody asks for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of state: number ``number`` since start, at monotonic time ``at_ns``."""
+
+    number: int
+    previous: State
+    state: State
+    cause: str
+    at_ns: int
+
+
 class Machine:
-    """The current state, why it was entered, and how many changes there were."""
+    """The current state, why it was entered, and the changes that were not told yet."""
 
     def __init__(self) -> None:
         self.state = State.INACTIVE
+        self.previous = State.INACTIVE
         self.cause = ""
         self.since_ns = 0
         self.transitions = 0
+        self._untold: deque[Change] = deque(maxlen=UNTOLD)
 
     def raise_event(self, event: Event, now_ns: int, cause: str = "") -> bool:
         """Follow the table; return whether the state changed."""
@@ -80,7 +99,16 @@ class Machine:
             return False
         if event is not Event.REST:
             self.cause = cause
-        self.state = following
+        self.previous, self.state = self.state, following
         self.since_ns = now_ns
         self.transitions += 1
+        self._untold.append(Change(self.transitions, self.previous, following, self.cause, now_ns))
         return True
+
+    def take_changes(self) -> tuple[Change, ...]:
+        """Return the changes since the last call, oldest first."""
+        if not self._untold:
+            return ()
+        changes = tuple(self._untold)
+        self._untold.clear()
+        return changes

@@ -17,6 +17,7 @@ class Trust(Enum):
     UNDECIDED = 0
     LOW = 1
     SURE = 2
+    NONE = 3
 
 
 class Streaks:
@@ -25,13 +26,15 @@ class Streaks:
     def __init__(self, safety: Safety) -> None:
         self._shape_latch = safety.bad_shape_latch
         self._low = safety.low_confidence
+        self._none = safety.hold_confidence
         self.refused = 0
         self.begin()
 
     def begin(self) -> None:
         """Forget all streaks but that of refusals."""
         self._shape = self._finite = 0
-        self._unsure = self._sure = 0
+        self._unsure = self._lost = self._sure = 0
+        self.trusted = True
 
     def held_over(self) -> None:
         """Count plans that are not finite anew: the hold has ended."""
@@ -52,13 +55,24 @@ class Streaks:
         self._shape = self._finite = self.refused = 0
 
     def is_low(self, confidence: float) -> bool:
-        """Return whether a plan of this confidence is followed slowly."""
-        return confidence < self._low
+        """Return whether a plan of this confidence is counted as one of low confidence."""
+        return confidence < max(self._low, self._none)
 
-    def weigh(self, low: bool) -> Trust:
-        """Note whether a plan has low confidence; return what the last ones say together."""
+    def weigh(self, confidence: float) -> Trust:
+        """Note the confidence of a plan; return what the last ones say together.
+
+        ``trusted`` is lost with :attr:`Trust.NONE`, and comes back with :attr:`Trust.SURE`.
+        """
+        low = self.is_low(confidence)
         self._unsure = self._unsure + 1 if low else 0
+        self._lost = self._lost + 1 if confidence < self._none else 0
         self._sure = 0 if low else self._sure + 1
+        if self._lost >= CONFIDENCE_TICKS:
+            self.trusted = False
+        elif self._sure >= CONFIDENCE_TICKS:
+            self.trusted = True
+        if not self.trusted:
+            return Trust.NONE
         if self._unsure >= CONFIDENCE_TICKS:
             return Trust.LOW
         return Trust.SURE if self._sure >= CONFIDENCE_TICKS else Trust.UNDECIDED

@@ -79,9 +79,11 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The state for /vla/safety_state."""
+    """The state for /vla/safety_state; it was entered from ``previous`` at ``since_ns``."""
 
     state: State
+    previous: State
+    since_ns: int
     cause: str
     reset_blocked_by: tuple[str, ...]
     enable_blocked_by: tuple[str, ...]
@@ -93,8 +95,13 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What the gate wants published; None: nothing of that kind."""
+    """What the gate wants published; None or empty: nothing of that kind.
+
+    ``changes`` has one report for each change of state, in their order, so that none is
+    swallowed where several come at once.
+    """
 
     action: SafeAction | None = None
     lease: Lease | None = None
     report: Report | None = None
+    changes: tuple[Report, ...] = ()
