@@ -167,3 +167,13 @@ def test_a_source_that_does_not_load_fails_configure():
     gate.diagnostics.stop()
     gate.destroy_node()
     rclpy.try_shutdown()
+
+
+def test_a_service_that_meets_a_bug_latches(peer, monkeypatch):
+    peer.enable()
+    monkeypatch.setattr(peer.gate.gate.permits, "enable_blocked_by", lambda *a: 1 / 0)
+    answer = peer.call("enable")
+    assert not answer.success
+    assert "ZeroDivisionError" in answer.message
+    monkeypatch.undo()
+    assert latched(peer) == "internal_error"
