@@ -8,7 +8,7 @@ from vla_common.core.robot import Robot, from_parameters
 from vla_common.core.trace import Trace
 from vla_safety.core.gate import Gate
 from vla_safety.core.state_machine import ENABLED, State
-from vla_safety.core.values import Output, RawChunk, SafeAction
+from vla_safety.core.values import Output, RawChunk, Report, SafeAction
 
 MS = 1_000_000
 ROS = 1_700_000_000_000_000_000
@@ -64,6 +64,7 @@ class World:
         self.q = np.zeros(len(robot.joints)) if q is None else np.array(q, dtype=float)
         self.epoch, self.seq = 1, 0
         self.actions: list[SafeAction] = []
+        self.changes: list[Report] = []
         self.joints_talk = True
         self.publisher_talks = True
         self.cameras_talk = True
@@ -75,6 +76,7 @@ class World:
         if output.action is not None:
             self.actions.append(output.action)
         self.leases += output.lease is not None
+        self.changes += output.changes
         self.last = output
         return output
 

@@ -68,10 +68,10 @@ def test_a_dark_camera_holds_and_goes_on_when_it_is_lit(peer):
     assert status(peer, "Cameras")[0] == OK
     peer.health["dark"] = [10]
     assert peer.spin(lambda: peer.state() == SafetyState.HOLD)
-    assert peer.states[-1].cause == "camera_dark: c: 10 dark images"
+    assert peer.states[-1].cause == "camera_dark: c"
     level, text, values = status(peer, "Cameras")
     assert level == ERROR
-    assert "c: 10 dark images" in text
+    assert "camera_dark: c" in text
     assert values["Camera dark"] == "1"
     peer.health["dark"] = [0]
     assert peer.spin(lambda: peer.state() == SafetyState.ACTIVE)
@@ -167,3 +167,13 @@ def test_a_source_that_does_not_load_fails_configure():
     gate.diagnostics.stop()
     gate.destroy_node()
     rclpy.try_shutdown()
+
+
+def test_a_service_that_meets_a_bug_latches(peer, monkeypatch):
+    peer.enable()
+    monkeypatch.setattr(peer.gate.gate.permits, "enable_blocked_by", lambda *a: 1 / 0)
+    answer = peer.call("enable")
+    assert not answer.success
+    assert "ZeroDivisionError" in answer.message
+    monkeypatch.undo()
+    assert latched(peer) == "internal_error"

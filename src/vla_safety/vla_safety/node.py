@@ -9,9 +9,9 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
+from builtin_interfaces.msg import Time
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 from vla_msgs.msg import (
@@ -25,37 +25,19 @@ from vla_msgs.msg import (
 )
 
 from vla_common import qos
-from vla_common.convert import doubles, ns_to_stamp, stamp_to_ns, trace_from_msg, trace_to_msg
 from vla_common.core.deadline import DeadlineLoop
 from vla_common.core.stats import Window
 from vla_common.node import VlaNode, run
 from vla_safety.core.estop_source import OwnEstop
 from vla_safety.core.gate import Gate
-from vla_safety.core.values import Lease, Output, RawChunk, Report
-from vla_safety.core.values import SafeAction as SafeActionValue
+from vla_safety.core.values import Output
+from vla_safety.messages import action_message, lease_message, raw_chunk, state_message
 from vla_safety.report import GateReport
 
 PRIORITY = 30  # SCHED_FIFO of the whole process
 PERIOD_NS = 20_000_000  # 50 Hz: the lease and the watching of the sources
 CLOCK_PAIR_NS = 2_000_000  # two clock readings further apart than this are not compared
 AUTO_ENABLE_NS = 1_000_000_000  # enable must be allowed for this long before auto_enable
-
-
-def raw_chunk(message: ActionChunk) -> RawChunk:
-    """Return the fields of a message, unchecked."""
-    return RawChunk(
-        epoch=message.epoch,
-        seq=message.seq,
-        joint_names=message.joint_names,
-        step_dt=message.step_dt,
-        horizon=message.horizon,
-        start_ns=message.start_ns,
-        positions=message.positions,
-        capture_ns=message.trace.capture_ns,
-        stamp_ns=stamp_to_ns(message.header.stamp),
-        confidence=message.confidence,
-        trace=trace_from_msg(message.trace),
-    )
 
 
 class SafetyGate(VlaNode):
@@ -94,9 +76,9 @@ class SafetyGate(VlaNode):
         subscribe = self.create_subscription
         subscriptions = [
             subscribe(ActionChunk, "/vla/actions", self._on_chunk, qos.PLAN),
+            subscribe(CommandState, "/vla/command_state", self._on_command_state, qos.HEARTBEAT),
             subscribe(EmergencyStop, "/vla/estop", self._on_estop, qos.MANY_HEARTBEATS),
             subscribe(CameraHealth, "/vla/camera_health", self._on_camera_health, qos.HEARTBEAT),
-            subscribe(CommandState, "/vla/command_state", self._on_command_state, qos.HEARTBEAT),
             subscribe(
                 JointState,
                 self.robot.controller.joint_states,
@@ -185,6 +167,15 @@ class SafetyGate(VlaNode):
         fields = (message.mode, message.cause, message.seq, message.problems)
         self._store(False, self.gate.on_command_state, *fields)
 
+    def _on_own_estop(self, pressed: bool) -> None:
+        assert self.gate is not None
+        self._store(True, self.gate.on_own_estop, pressed)
+
+    def _on_camera_health(self, message: CameraHealth) -> None:
+        assert self.gate is not None
+        fields = (message.sent_ns, message.cameras, message.age_ms, message.repeated)
+        self._store(False, self.gate.on_camera_health, *fields, message.dark, message.faults)
+
     def _on_joint_state(self, message: JointState) -> None:
         assert self.gate is not None
         fields = (message.name, message.position, message.velocity)
@@ -199,8 +190,12 @@ class SafetyGate(VlaNode):
                 response.success, response.message = False, "refused: safety_gate is not active"
                 return response
             with self._lock:
-                self._drain()  # a heartbeat that came before the call counts for it
-                response.success, response.message = call(time.monotonic_ns())
+                try:
+                    self._drain()  # a heartbeat that came before the call counts for it
+                    response.success, response.message = call(time.monotonic_ns())
+                except Exception as error:
+                    self._failed(error)
+                    response.success, response.message = False, f"internal error: {error!r}"
                 self._asked = True
             loop.wake()
             self.get_logger().info(f"{name}: {response.message}")
@@ -219,9 +214,14 @@ class SafetyGate(VlaNode):
                     self._asked = False
                     self._arm(gate, now_ns)
                     self._publish(gate.tick(*self._clocks()), 0)
-            except Exception as error:  # ours, outside the core: latch, and let the tail run out
-                self._publish(gate.internal_error(error, time.monotonic_ns()), 0)
+            except Exception as error:
+                self._failed(error)
         self._tell(gate)
+
+    def _failed(self, error: Exception) -> None:
+        """Latch because of a bug outside the core, and let the tail run out."""
+        assert self.gate is not None
+        self._publish(self.gate.internal_error(error, time.monotonic_ns()), 0)
 
     def _drain(self) -> None:
         while self._inbox:
@@ -252,55 +252,18 @@ class SafetyGate(VlaNode):
     # --- messages -----------------------------------------------------------------------------
     def _publish(self, output: Output, received_ns: int) -> None:
         if output.action is not None:
-            self._actions.publish(self._action_message(output.action, received_ns))
+            self._actions.publish(action_message(output.action, self.robot.joints, received_ns))
             if received_ns:
                 self.check_ms.add((time.monotonic_ns() - received_ns) * 1e-6)
         if output.lease is not None:
-            self._leases.publish(self._lease_message(output.lease))
+            self._leases.publish(lease_message(output.lease, self._stamp()))
         for change in output.changes:
-            self._transitions.publish(self._state_message(change))
+            self._transitions.publish(state_message(change, self._stamp()))
         if output.report is not None:
-            self._states.publish(self._state_message(output.report))
+            self._states.publish(state_message(output.report, self._stamp()))
 
-    def _action_message(self, action: SafeActionValue, received_ns: int) -> SafeAction:
-        message = SafeAction()
-        message.header.stamp = ns_to_stamp(action.stamp_ns)
-        message.epoch = action.epoch
-        message.seq = action.seq
-        message.joint_names = list(self.robot.joints)
-        message.step_dt = action.step_ns * 1e-9
-        message.horizon = len(action.positions)
-        message.tail_start = action.tail_start
-        message.start_ns = action.start_ns
-        message.positions = doubles(action.positions)
-        message.velocities = doubles(action.velocities)
-        message.valid_until_ns = action.valid_until_ns
-        message.state = int(action.state)
-        trace = action.trace
-        if trace.capture_ns:
-            now_ns = time.monotonic_ns()
-            trace = replace(trace, gate_received_ns=received_ns, gate_ns=now_ns)
-        message.trace = trace_to_msg(trace)
-        return message
-
-    def _lease_message(self, lease: Lease) -> GateLease:
-        message = GateLease(seq=lease.seq, valid_until_ns=lease.valid_until_ns)
-        message.header.stamp = self.get_clock().now().to_msg()
-        message.state = int(lease.state)
-        return message
-
-    def _state_message(self, report: Report) -> SafetyState:
-        message = SafetyState(state=int(report.state), cause=report.cause)
-        message.header.stamp = self.get_clock().now().to_msg()
-        message.previous = int(report.previous)
-        message.since_ns = report.since_ns
-        message.reset_blocked_by = list(report.reset_blocked_by)
-        message.enable_blocked_by = list(report.enable_blocked_by)
-        message.min_epoch = report.min_epoch
-        message.transitions = report.transitions
-        message.reasons = list(report.reasons)
-        message.counts = list(report.counts)
-        return message
+    def _stamp(self) -> Time:
+        return self.get_clock().now().to_msg()
 
     def _tell(self, gate: Gate) -> None:
         """Log a change of state and a bug, once each; diagnostics follow at once."""

@@ -121,7 +121,7 @@ class GateReport:
         if not watch.watched:
             stat.summary(WARN, "not watched: safety.camera_watch is false")
         elif faults:
-            stat.summary(ERROR, "; ".join(text for _, text in faults))
+            stat.summary(ERROR, "; ".join(f"{reason.value}: {text}" for reason, text in faults))
         else:
             stat.summary(OK, "all required cameras live")
         stat.add("Required", ", ".join(watch.required))

@@ -11,7 +11,8 @@ from vla_safety.core.reasons import Reason
 
 TEXT = 80
 """Characters of a fault's text that are passed on."""
-BY_NAME = {"frozen": Reason.CAMERA_FROZEN, "dark": Reason.CAMERA_DARK}
+FROZEN, DARK, WRONG = "frozen", "dark", "wrong"
+"""Faults that camera_ingest tells of; WRONG begins one of size, encoding or length."""
 
 Fault = tuple[Reason, str]
 
@@ -89,18 +90,19 @@ class CameraWatch:
     def _judge(
         self, name: str, age_ms: float, repeated: float, dark: float, text: str
     ) -> list[Fault]:
-        """Return what is wrong with one camera; another fault than by number is its staleness."""
+        """Return what is wrong with one camera.
+
+        By number, or else by what camera_ingest says; all but frozen and dark means that there is
+        no usable image. Texts hold no numbers: they are published whenever they change.
+        """
         faults: list[Fault] = []
-        if age_ms > self._age_ms:
-            why = text[:TEXT] or f"no usable image for {age_ms:.0f} ms"
-            faults.append((Reason.CAMERA_STALE, f"{name}: {why}"))
-        if repeated >= self._repeats:
-            faults.append((Reason.CAMERA_FROZEN, f"{name}: the same image {repeated:.0f} times"))
-        if dark >= self._dark_frames:
-            faults.append((Reason.CAMERA_DARK, f"{name}: {dark:.0f} dark images"))
-        if text and not faults:
-            reason = BY_NAME.get(text, Reason.CAMERA_STALE)
-            faults.append((reason, f"{name}: {text[:TEXT]}"))
+        if repeated >= self._repeats or text == FROZEN:
+            faults.append((Reason.CAMERA_FROZEN, name))
+        if dark >= self._dark_frames or text == DARK:
+            faults.append((Reason.CAMERA_DARK, name))
+        if age_ms > self._age_ms or (text and not faults):
+            why = f"{name}: {text[:TEXT]}" if text.startswith(WRONG) else name
+            faults.append((Reason.CAMERA_STALE, why))
         return faults
 
     def faults(self, now_ns: int) -> tuple[Fault, ...]:

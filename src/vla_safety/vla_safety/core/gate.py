@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -91,37 +92,50 @@ class Gate:
 
     def on_chunk(self, raw: RawChunk, now_ns: int) -> Output:
         """Take a chunk; the output carries the path to follow when it is accepted."""
-        try:
-            self._chunk(raw, now_ns)
-            return self._output(now_ns)
-        except Exception as error:
-            return self.internal_error(error, now_ns)
-
-    def on_joint_state(self, names: Any, positions: Any, velocities: Any, now_ns: int) -> Output:
-        """Take a joint state."""
-        try:
-            usable = self.joints.update(names, positions, velocities, now_ns)
-        except Exception as error:
-            return self.internal_error(error, now_ns)
-        if not usable:
-            self.counts.add(Reason.JOINT_BAD, now_ns)
-        return Output()
+        return self._act(now_ns, self._chunk, raw)
 
     def on_estop(self, source: Any, pressed: Any, now_ns: int) -> Output:
         """Take the heartbeat of an emergency stop source; a press stops at once."""
-        try:
-            self.estop.update(source, pressed, now_ns)
-            self._watch_estop(now_ns)
-            return self._output(now_ns)
-        except Exception as error:
-            return self.internal_error(error, now_ns)
+        return self._act(now_ns, self._estop, self.estop.update, source, pressed)
+
+    def on_own_estop(self, pressed: Any, now_ns: int) -> Output:
+        """Take the heartbeat of the emergency stop source in this process, likewise."""
+        return self._act(now_ns, self._estop, self.estop.update_own, pressed)
+
+    def on_joint_state(self, names: Any, positions: Any, velocities: Any, now_ns: int) -> Output:
+        """Take a joint state; the next tick judges it."""
+        fields = (names, positions, velocities)
+        return self._note(now_ns, Reason.JOINT_BAD, self.joints.update, *fields)
+
+    def on_camera_health(
+        self, sent_ns: Any, names: Any, ages_ms: Any, repeated: Any, dark: Any, faults: Any,
+        now_ns: int,
+    ) -> Output:  # fmt: skip
+        """Take a report of camera_ingest, see vla_msgs/CameraHealth; the next tick judges it."""
+        fields = (sent_ns, names, ages_ms, repeated, dark, faults)
+        return self._note(now_ns, Reason.CAMERA_BAD, self.cameras.update, *fields)
 
     def on_command_state(
         self, mode: Any, cause: Any, seq: Any, problems: Any, now_ns: int
     ) -> Output:
         """Take the publisher's state; the next tick judges it."""
+        return self._note(now_ns, None, self.publisher.update, mode, cause, seq, problems)
+
+    def _act(self, now_ns: int, call: Callable[..., None], *fields: Any) -> Output:
+        """Do what an input asks for at once."""
         try:
-            self.publisher.update(mode, cause, seq, problems, now_ns)
+            call(*fields, now_ns)
+            return self._output(now_ns)
+        except Exception as error:
+            return self.internal_error(error, now_ns)
+
+    def _note(
+        self, now_ns: int, unusable: Reason | None, update: Callable[..., Any], *fields: Any
+    ) -> Output:
+        """Only store an input; ``unusable`` is counted when ``update`` returns False."""
+        try:
+            if not update(*fields, now_ns) and unusable is not None:
+                self.counts.add(unusable, now_ns)
         except Exception as error:
             return self.internal_error(error, now_ns)
         return Output()
@@ -166,7 +180,7 @@ class Gate:
         return True, f"stopping: state {self.state.name}"
 
     def press(self, now_ns: int) -> tuple[bool, str]:
-        """Stop and latch as an emergency stop that was pressed for a moment."""
+        """Stop and latch, as by an emergency stop that was pressed for a moment."""
         self._trip(Reason.ESTOP, now_ns, detail="~/estop")
         return True, f"emergency stop: state {self.state.name}"
 
@@ -285,6 +299,10 @@ class Gate:
             self.counts.add(Reason.CLOCK_JUMP, now_ns)
             self.checks.void_old_plans()
             self._hold(Reason.CLOCK_JUMP, now_ns, count=False)
+
+    def _estop(self, update: Callable[..., None], *fields: Any) -> None:
+        update(*fields)
+        self._watch_estop(fields[-1])
 
     def _watch_estop(self, now_ns: int) -> None:
         pressed = self.estop.pressed()
