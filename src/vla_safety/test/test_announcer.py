@@ -1,13 +1,16 @@
 """What is told downstream, and when."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+from safety_world import World, make_robot
 
 from vla_common.core.trace import Trace
 from vla_safety.core.announcer import REPORT_NS, Announcer
 from vla_safety.core.path import Path, rest
 from vla_safety.core.state_machine import State
-from vla_safety.core.values import Plan, Report
+from vla_safety.core.values import Plan
 
 LEASE_NS, PERIOD_NS = 60, 50
 TRACE = Trace(capture_ns=77)
@@ -15,11 +18,11 @@ PLAN = Plan(4, 9, 50_000_000, 0, np.zeros((2, 2)), 5, 123, 1.0, TRACE)
 PATH = Path(1000, 10, np.ones((3, 2)), np.zeros((3, 2)), 2)
 
 
+BASE = World(make_robot(2)).gate.report(0)
+
+
 def report(state=State.ACTIVE, **changes):
-    fields = {"previous": State.READY, "since_ns": 0, "cause": "", "reset_blocked_by": (),
-              "enable_blocked_by": (), "min_epoch": 0, "transitions": 0, "reasons": (),
-              "counts": ()}  # fmt: skip
-    return Report(state, **{**fields, **changes})
+    return dataclasses.replace(BASE, state=state, **changes)
 
 
 @pytest.fixture
@@ -113,7 +116,8 @@ def test_a_long_pause_is_not_made_up_for(announcer):
     assert not announcer.hold_is_due(13 * PERIOD_NS - 1)
 
 
-NEWS = {"cause": "x", "reset_blocked_by": ("y",), "min_epoch": 1, "transitions": 1}
+NEWS = {"cause": "x", "reset_blocked_by": ("y",), "enable_blocked_by": ("z",), "min_epoch": 1,
+        "transitions": 1}  # fmt: skip
 
 
 @pytest.mark.parametrize("key", NEWS)
