@@ -53,7 +53,6 @@ class Peer:
             "joint_state_ms": 1000.0,
             "camera_age_ms": 1000.0,
             "no_chunk_ms": 20000.0,
-            "camera_age_ms": 1000.0,
             "max_action_age_ms": 2000.0,
             "max_capture_age_ms": 3000.0,
         }
@@ -94,12 +93,12 @@ class Peer:
         self._next_beat = 0.0
 
     def spin(self, condition, timeout: float = 8.0) -> bool:
-        """Spin, with joint states, cameras, a publisher at 50 Hz, until the condition holds."""
+        """Spin, with what must be heard 50 times a second, until the condition holds."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             if time.monotonic() >= self._next_beat:
                 self._next_beat = time.monotonic() + 0.02
-                self.speak()
+                self.beat()
             self.executor.spin_once(timeout_sec=0.005)
             if condition():
                 return True
@@ -119,11 +118,6 @@ class Peer:
             mode = CommandState.FOLLOWING if following else CommandState.ARMED
             seq = self.actions[-1].seq if self.actions else 0
             self.commands.publish(CommandState(mode=mode, seq=seq))
-        if self.cameras_talk:
-            names = list(self.robot.camera_names)
-            self.cameras.publish(
-                CameraHealth(sent_ns=time.monotonic_ns(), cameras=names, **self.health)
-            )
 
     def plan(self, rows, **changes) -> None:
         self.seq += 1

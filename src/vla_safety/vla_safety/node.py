@@ -153,15 +153,6 @@ class SafetyGate(VlaNode):
         assert self.gate is not None
         self._store(True, self.gate.on_estop, message.source, message.pressed)
 
-    def _on_own_estop(self, pressed: bool) -> None:
-        assert self.gate is not None
-        self._store(True, self.gate.on_own_estop, pressed)
-
-    def _on_camera_health(self, message: CameraHealth) -> None:
-        assert self.gate is not None
-        fields = (message.sent_ns, message.cameras, message.age_ms, message.repeated)
-        self._store(False, self.gate.on_camera_health, *fields, message.dark, message.faults)
-
     def _on_command_state(self, message: CommandState) -> None:
         assert self.gate is not None
         fields = (message.mode, message.cause, message.seq, message.problems)

@@ -140,25 +140,6 @@ class Gate:
             return self.internal_error(error, now_ns)
         return Output()
 
-    def on_own_estop(self, pressed: Any, now_ns: int) -> Output:
-        """Take the heartbeat of the source in this process."""
-        try:
-            self.estop.update_own(pressed, now_ns)
-            self._watch_estop(now_ns)
-            return self._output(now_ns)
-        except Exception as error:
-            return self.internal_error(error, now_ns)
-
-    def on_camera_health(self, *fields: Any) -> Output:
-        """Take a report of camera_ingest: the fields of :meth:`CameraWatch.update`, the time."""
-        now_ns: int = fields[-1]
-        try:
-            if not self.cameras.update(*fields):
-                self.counts.add(Reason.CAMERA_BAD, now_ns)
-        except Exception as error:
-            return self.internal_error(error, now_ns)
-        return Output()
-
     def tick(self, now_ns: int, ros_ns: int | None = None) -> Output:
         """Watch the sources; called at a fixed rate. ``ros_ns`` is ROS time at ``now_ns``."""
         try:
