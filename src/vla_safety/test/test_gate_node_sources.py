@@ -88,6 +88,7 @@ def test_silence_of_camera_ingest_holds(peer):
 # --- the service and the topic ----------------------------------------------------------------
 def test_the_service_latches_and_each_change_is_published(peer):
     peer.enable()
+    assert peer.spin(lambda: any(c.state == SafetyState.ACTIVE for c in peer.changes))
     del peer.changes[:]
     assert peer.call("estop").success
     assert latched(peer) == "estop_pressed: ~/estop"

@@ -29,7 +29,6 @@ def test_while_the_arm_stops(world):
     blocked = world.gate.reset_blocked_by(world.now)
     assert [text for text in blocked if not text.startswith("joint_command_publisher")] == [
         "the stop has not ended",
-        "joint_command_publisher is not armed but following",
         "stop_requested less than 1 s ago",
     ]
     assert world.gate.enable_blocked_by(world.now) == ["state STOPPING: ~/reset first"]
