@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import Image
 from vla_msgs.msg import CameraFrames, CameraHealth
 
@@ -17,6 +18,7 @@ from vla_camera.core.ingest import Ingest
 from vla_camera.core.stream import Stream
 from vla_camera.core.sync import Frames
 from vla_camera.messages import frames_to_msg, health_to_msg
+from vla_camera.reliability import ImageSubscription
 from vla_camera.status import frames_status, image_status, topic_status
 from vla_common.convert import stamp_to_ns
 from vla_common.core.deadline import DeadlineLoop
@@ -25,6 +27,7 @@ from vla_common.qos import HEARTBEAT, IMAGES
 
 Sink = Callable[[Frames], None]
 _LOG_AGAIN_NS = 10_000_000_000
+ADAPT_PERIOD = 1.0  # [s] between looks at what the drivers offer
 
 
 class CameraIngest(VlaNode):
@@ -38,7 +41,8 @@ class CameraIngest(VlaNode):
         super().__init__("camera_ingest", **kwargs)
         self._sink = sink
         self._logged: dict[str, tuple[str, int]] = {}
-        self._subscriptions: list[Any] = []
+        self._images: list[ImageSubscription] = []
+        self._timer: Any = None
         self._publisher: Any = None
         self._health: Any = None
         self._loop: DeadlineLoop | None = None
@@ -55,11 +59,11 @@ class CameraIngest(VlaNode):
         self._health = self.create_publisher(CameraHealth, "/vla/camera_health", HEARTBEAT)
         for index, stream in enumerate(self.ingest.streams):
             self._diagnose(stream)
-            self._subscriptions.append(
-                self.create_subscription(
-                    Image, stream.camera.topic, partial(self._receive, index), IMAGES
-                )
+            self._images.append(
+                ImageSubscription(self, stream.camera.topic, partial(self._receive, index))
             )
+        clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = self.create_timer(ADAPT_PERIOD, self._adapt, clock=clock)
         self.diagnostics.add(
             "Frames", lambda stat: frames_status(stat, self.ingest, self.active, self._now())
         )
@@ -95,14 +99,24 @@ class CameraIngest(VlaNode):
             self._health.publish(health_to_msg(health, now_ns, self.now_ros_ns()))
 
     def teardown(self) -> None:
-        """Remove the subscriptions and publishers."""
-        for subscription in self._subscriptions:
-            self.destroy_subscription(subscription)
-        self._subscriptions.clear()
+        """Remove the timer, the subscriptions and the publishers."""
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            self.destroy_timer(timer)
+        for subscription in self._images:
+            subscription.destroy()
+        self._images.clear()
         for publisher in (self._publisher, self._health):
             if publisher is not None:
                 self.destroy_publisher(publisher)
         self._publisher = self._health = None
+
+    def _adapt(self) -> None:
+        try:
+            for subscription in self._images:
+                subscription.adapt()
+        except Exception as error:  # an executor would end without a word
+            self.fatal(error)
 
     @staticmethod
     def _now() -> int:

@@ -14,6 +14,7 @@ def _profile(
 
 
 IMAGES = _profile(2, ReliabilityPolicy.BEST_EFFORT)
+RELIABLE_IMAGES = _profile(2)  # where the driver is reliable, too
 JOINT_STATES = _profile(1, ReliabilityPolicy.BEST_EFFORT)
 PLAN = _profile(1)
 COMMAND = _profile(1)
