@@ -323,7 +323,7 @@ class Graph:
             raise AssertionError(f"{error}; it is {self.watcher.state}\n{logs}") from None
 
 
-JITTER = 0.001
+JITTER = 0.0001
 """[s] by which the controller may see a path earlier or later than the one before it: paths say
 in ROS time when they start, and reading two clocks takes a moment."""
 

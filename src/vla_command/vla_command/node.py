@@ -24,6 +24,7 @@ from vla_command.outputs import make_output
 from vla_command.report import Report
 from vla_common import qos
 from vla_common.convert import trace_from_msg, trace_to_msg
+from vla_common.core.clock import read_both
 from vla_common.core.deadline import DeadlineLoop
 from vla_common.core.stats import RateMeter, Window
 from vla_common.core.trace import Trace
@@ -183,7 +184,8 @@ class CommandPublisher(VlaNode):
             self._changed(mode)
 
     def _send(self, item: Trajectory | Sample, now_ns: int, trace: Trace | None) -> None:
-        stamp_ns = self.now_ros_ns() - (time.monotonic_ns() - now_ns)
+        ros_ns, mono_ns = read_both(self.now_ros_ns, time.monotonic_ns)
+        stamp_ns = ros_ns - (mono_ns - now_ns)
         self._publisher.publish(self._output.build(item, stamp_ns))
         sent_ns = time.monotonic_ns()
         self.sent.add(sent_ns)

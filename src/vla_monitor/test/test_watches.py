@@ -109,12 +109,6 @@ def test_a_clock_that_drifts_away_warns_then_errs():
     assert levels[0] == OK and levels[1:10] == [WARN] * 9 and levels[10:] == [ERROR] * 10
 
 
-def test_the_quickest_of_three_readings_is_taken():
-    times = iter([0, 500, 1000, 1010, 2000, 2300])
-    ros = iter([1, 2, 3])
-    assert clock.read_both(lambda: next(ros), lambda: next(times)) == (2, 1005)
-
-
 def test_synchronised_is_unknown_unless_told(tmp_path):
     assert clock.synchronised(tmp_path) == "unknown"
     (tmp_path / "run/systemd/timesync").mkdir(parents=True)

@@ -12,6 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import GetState
 
 from vla_common import qos
+from vla_common.core.clock import read_both
 from vla_common.core.deadline import DeadlineLoop
 from vla_common.node import VlaNode, run
 from vla_monitor.core import clock
@@ -119,7 +120,7 @@ class SystemMonitor(VlaNode):
         self.samples.system = self._system_probe.read(now_ns)
 
     def _sample_clock(self, now_ns: int) -> None:
-        both = clock.read_both(self.now_ros_ns, time.monotonic_ns)
+        both = read_both(self.now_ros_ns, time.monotonic_ns)
         self.samples.clock = self._clock_watch.update(*both)
         self.samples.synchronised = clock.synchronised()
 

@@ -17,6 +17,7 @@ from vla_msgs.srv import ResetScene
 
 from vla_common import qos
 from vla_common.convert import ns_to_stamp
+from vla_common.core.clock import read_both
 from vla_common.core.deadline import DeadlineLoop
 from vla_common.core.errors import ConfigError, UserError
 from vla_common.node import VlaNode, run
@@ -126,16 +127,8 @@ class SimArm(VlaNode):
 
     # --- loops --------------------------------------------------------------------------------
     def _ros_minus_mono_ns(self) -> int:
-        """Read both clocks together: a reading that was interrupted in between is repeated."""
-        for _ in range(5):
-            before_ns, ros_ns, after_ns = (
-                time.monotonic_ns(),
-                self.now_ros_ns(),
-                time.monotonic_ns(),
-            )
-            if after_ns - before_ns < 300_000:
-                break
-        return ros_ns - (before_ns + after_ns) // 2
+        ros_ns, mono_ns = read_both(self.now_ros_ns, time.monotonic_ns)
+        return ros_ns - mono_ns
 
     def _stamp(self, mono_ns: int) -> Any:
         return ns_to_stamp(mono_ns + self._ros_minus_mono_ns())

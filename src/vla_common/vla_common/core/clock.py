@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 JUMP_NS = 50_000_000
+TOGETHER_NS = 30_000  # two readings no further apart than this need not be repeated
+
+
+def read_both(ros: Callable[[], int], monotonic: Callable[[], int]) -> tuple[int, int]:
+    """Return simultaneous readings [ns] of both clocks.
+
+    A reading that was interrupted is repeated; of three tries the one that took least counts.
+    """
+    best: tuple[int, int, int] | None = None
+    for _ in range(3):
+        before = monotonic()
+        ros_ns = ros()
+        after = monotonic()
+        if best is None or after - before < best[0]:
+            best = (after - before, ros_ns, (before + after) // 2)
+        if best[0] <= TOGETHER_NS:
+            break
+    assert best is not None
+    return best[1], best[2]
 
 
 class ClockOffset:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,19 +22,6 @@ class ClockReading:
     steps: int
     last_step_ms: float
     step_age_s: float  # infinite when there was none
-
-
-def read_both(ros: Callable[[], int], monotonic: Callable[[], int]) -> tuple[int, int]:
-    """Return simultaneous readings [ns]: of three tries the one that took least."""
-    best = None
-    for _ in range(3):
-        before = monotonic()
-        ros_ns = ros()
-        after = monotonic()
-        if best is None or after - before < best[0]:
-            best = (after - before, ros_ns, (before + after) // 2)
-    assert best is not None
-    return best[1], best[2]
 
 
 def judge(reading: ClockReading) -> tuple[Level, str]:
