@@ -189,7 +189,7 @@ def test_a_second_publisher_latches_and_shows_an_error(make_world):
     world.until(lambda: world.unit.commander.ignored >= 1)
     assert len(world.received) == 1
     world.gate.destroy_publisher(other)
-    world.until(lambda: world.unit.others == 0)
+    world.until(lambda: world.unit.watch.others == 0)
     world.enable()
     world.send(9)
     world.until(lambda: len(world.received) == 2)

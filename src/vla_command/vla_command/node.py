@@ -20,6 +20,7 @@ from vla_command.core.path import SafePath
 from vla_command.core.status import CODES, StatusBeat
 from vla_command.core.trajectory import Sample, Trajectory
 from vla_command.core.watchdog import Mode
+from vla_command.graph_watch import NOT_LOOKED, GraphWatch
 from vla_command.outputs import make_output
 from vla_command.report import Report
 from vla_common import qos
@@ -64,8 +65,6 @@ class CommandPublisher(VlaNode):
         super().__init__("joint_command_publisher", **kwargs)
         self.commander: Commander | None = None
         self.loop: DeadlineLoop | None = None
-        self.others = 0  # publishers on the output topic besides this one
-        self.subscribers = 0
         self.sent = RateMeter()
         self.margin_ms = Window(3000)
         self.latency = LatencyBook()
@@ -94,12 +93,14 @@ class CommandPublisher(VlaNode):
         self._entities = [(self.destroy_subscription, s) for s in subscriptions]
         publishers = (self._publisher, self._states, self._traces)
         self._entities += [(self.destroy_publisher, p) for p in publishers]
+        self.watch = GraphWatch(self, self._publisher.topic_name, self.robot)
         Report(self).add_to(self.diagnostics)
 
     def start(self) -> None:
         """Start the loops; motion waits for a fresh enable of the gate."""
         self._inbox.clear()
-        self._problems, self.others, self._beat = (), 0, StatusBeat()
+        self._problems = () if self.robot.controller.dry_run else NOT_LOOKED
+        self._beat = StatusBeat()
         self.commander = Commander(
             Bounds.of(self.robot),
             round(self.robot.safety.lease_ms * 1e6),
@@ -109,6 +110,7 @@ class CommandPublisher(VlaNode):
         self._graph = DeadlineLoop("graph", GRAPH_PERIOD_NS, self._watch_graph, self.fatal)
         self.loop.start()
         self._graph.start()
+        self._graph.wake()  # the first look is at once
 
     def pause(self) -> None:
         """Let the verified tail bring the arm to rest, then stop the loops."""
@@ -131,6 +133,8 @@ class CommandPublisher(VlaNode):
 
     def teardown(self) -> None:
         """Remove the publishers and subscriptions."""
+        if self._entities:
+            self.watch.destroy()
         for destroy, entity in self._entities:
             destroy(entity)
         self._entities = []
@@ -216,22 +220,18 @@ class CommandPublisher(VlaNode):
         self._states.publish(message)
 
     def _watch_graph(self, now_ns: int, deadline_ns: int) -> None:
-        self.subscribers = self.count_subscribers(self._publisher.topic_name)
-        if self.robot.controller.dry_run or self.commander is None:
+        problems = self.watch.look(now_ns)
+        if problems == self._problems:
             return
-        others = max(0, self.count_publishers(self._publisher.topic_name) - 1)
-        if others == self.others:
-            return
-        self.others = others
-        cause = ""
-        if others > 0:
-            infos = self.get_publishers_info_by_topic(self._publisher.topic_name)
-            names = sorted(f"{i.node_namespace.rstrip('/')}/{i.node_name}" for i in infos)
-            cause = f"{others + 1} publishers on {self._publisher.topic_name}: {', '.join(names)}"
-            self.get_logger().error(f"stopped: {cause}")
-        self._problems = (cause,) if cause else ()
+        for problem in problems:
+            if not self._problems:  # at start there are some that are gone in a moment
+                self.get_logger().error(f"nothing may move: {problem}")
+            elif problem not in self._problems:
+                self.get_logger().info(f"nothing may move: {problem}")
+        self._problems = problems
         if self.loop is not None:
             self.loop.wake()
+        self.diagnostics.changed()
 
 
 def main() -> None:

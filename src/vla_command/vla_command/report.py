@@ -96,10 +96,8 @@ class Report:
         if commander is None:
             stat.summary(OK, "not active")
             return stat
-        if node.others > 0:
-            stat.summary(ERROR, f"{node.others + 1} publishers command the arm")
-        elif node.subscribers == 0 and not controller.dry_run:
-            stat.summary(WARN, f"no controller listens on {node.topic}")
+        if commander.watchdog.problems:
+            stat.summary(ERROR, "; ".join(commander.watchdog.problems))
         elif commander.refused:
             reason, count = commander.refused.most_common(1)[0]
             stat.summary(WARN, f"refused since start: {reason.value} ({count})")
@@ -113,7 +111,7 @@ class Report:
         stat.add("Ignored while not following", str(commander.ignored))
         for reason, count in sorted(commander.refused.items()):
             stat.add(f"Refused: {reason.value}", str(count))
-        stat.add("Subscribers", str(node.subscribers))
-        stat.add("Other publishers", str(node.others))
+        stat.add("Subscribers", str(node.watch.subscribers))
+        stat.add("Other publishers", str(node.watch.others))
         stat.add("Dry run", str(controller.dry_run))
         return stat

@@ -25,6 +25,28 @@ def test_it_is_raised_or_the_reason_is_told():
     assert result.stdout.strip() == "True" or "refused" in result.stdout
 
 
+PROCESS = """
+import os, threading
+from vla_common.core.priority import raise_process_priority
+end = threading.Event()
+thread = threading.Thread(target=end.wait)
+thread.start()
+said = raise_process_priority(11)
+fifo = {os.sched_getscheduler(t) == os.SCHED_FIFO for t in (0, thread.native_id)}
+print(said or fifo == {True})
+end.set()
+"""
+
+
+def test_every_thread_of_the_process_is_raised():
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    result = subprocess.run(
+        [sys.executable, "-c", PROCESS], capture_output=True, text=True, env=environment, timeout=30
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == "True" or "refused" in result.stdout
+
+
 @pytest.mark.parametrize("nice_works", [True, False])
 def test_refusal_is_told(monkeypatch, nice_works):
     def refuse(*_):

@@ -19,7 +19,7 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from vla_common.core.errors import UserError
-from vla_common.core.priority import raise_priority
+from vla_common.core.priority import raise_process_priority
 from vla_common.core.robot import SECTIONS, Robot, from_parameters
 from vla_common.diagnostics import Diagnostics
 
@@ -206,25 +206,36 @@ def _spin(executor: Any, stop: threading.Event, nodes: list[VlaNode]) -> None:
         stop.set()
 
 
-def _bring_up(nodes: list[VlaNode]) -> bool:
-    """Configure all, then activate all.
+def _bring_up(nodes: list[VlaNode], priority: int) -> Any:
+    """Configure all, make the executor, activate all; return the executor, None on failure.
 
-    The garbage is collected in between: with all of a process's modules in memory that takes
-    100 ms and more, in which no thread runs, and a control loop must not meet it.
+    What takes long comes before the control loops start. The garbage is collected then: with all
+    of a process's modules in memory that takes 100 ms and more, in which no thread runs. And only
+    then the priority is raised.
     """
     mine = [node for node in nodes if node.autostart]
     if not all(node.trigger_configure() is SUCCESS for node in mine):
-        return False
+        return None
+    executor = make_executor()
+    for node in nodes:
+        executor.add_node(node)
+    executor.spin_once(timeout_sec=0.0)  # it connects to the entities now
     gc.collect()
     gc.freeze()
-    return all(node.trigger_activate() is SUCCESS for node in mine)
+    refused = raise_process_priority(priority) if priority else ""
+    if refused:
+        nodes[0].get_logger().warning(refused)
+    if all(node.trigger_activate() is SUCCESS for node in mine):
+        return executor
+    executor.shutdown()
+    return None
 
 
 def run(make_nodes: Callable[[], list[VlaNode]], priority: int = 0) -> int:
     """Run nodes until SIGINT or SIGTERM (returns 0) or a failure (returns 1).
 
     With a ``priority`` 1..99 the whole process, the middleware's threads included, runs under
-    SCHED_FIFO where that is permitted.
+    SCHED_FIFO where that is permitted, from the moment that it is ready to work.
 
     The nodes share one executor on a thread of its own; signals are handled here, so that every
     node is deactivated and shut down in order, the arm at rest.
@@ -233,23 +244,18 @@ def run(make_nodes: Callable[[], list[VlaNode]], priority: int = 0) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    refused = raise_priority(priority) if priority else ""
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     nodes: list[VlaNode] = []
     executor: Any = None
     thread: threading.Thread | None = None
     try:
         nodes = make_nodes()
-        if refused:
-            nodes[0].get_logger().warning(refused)
         for node in nodes:
             node.on_fatal = stop.set
         # An EventsExecutor that spins must not meet another thread that creates or destroys
         # entities: both would wait for each other. So it spins between the two.
-        if _bring_up(nodes):
-            executor = make_executor()
-            for node in nodes:
-                executor.add_node(node)
+        executor = _bring_up(nodes, priority)
+        if executor is not None:
             thread = threading.Thread(
                 target=_spin, args=(executor, stop, nodes), name="executor", daemon=True
             )

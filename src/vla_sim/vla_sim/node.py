@@ -21,7 +21,7 @@ from vla_common.core.clock import read_both
 from vla_common.core.deadline import DeadlineLoop
 from vla_common.core.errors import ConfigError, UserError
 from vla_common.node import VlaNode, run
-from vla_sim import report
+from vla_sim import controller_parameters, report
 from vla_sim.cli import ros_arguments
 from vla_sim.convert import fill_joint_state, image_to_msg, task_to_msg, trajectory_from_msg
 from vla_sim.core import streams
@@ -73,6 +73,7 @@ class SimArm(VlaNode):
         self._gl = ThreadPoolExecutor(1, "opengl")
         self._studio = self._gl.submit(Studio, sizes, self._video, self.world.snapshot()).result()
         self._declare_silent()
+        controller_parameters.declare(self)
         self._connect()
         self.diagnostics.add(
             "Controller", lambda stat: report.controller(stat, self.world, self.rates)

@@ -13,7 +13,7 @@ MOVING = frozenset({GateState.ACTIVE, GateState.SLOW})
 class Mode(str, Enum):
     """What the publisher does with paths."""
 
-    WAITING = "waiting"  # since start: no enable was seen yet
+    WAITING = "waiting"  # since start: the gate was not seen disabled yet, or there are problems
     ARMED = "armed"  # the gate was seen disabled: its next enable is a fresh one
     FOLLOWING = "following"  # paths are sent on
     LATCHED = "latched"  # stopped; armed again when the gate is latched, ready or inactive
@@ -24,7 +24,7 @@ class Watchdog:
 
     A publisher that starts, and one whose lease was lost, moves only after it has seen the gate
     disabled and then enabled: an arm that was left standing is not pulled along by a plan that
-    went on without it. Losing the lease latches; so do :meth:`hold` problems while they last.
+    went on without it. Losing the lease latches; so do problems, while they last.
     The gate hears of it, and latches too.
     """
 
@@ -68,13 +68,15 @@ class Watchdog:
         return True
 
     def hold(self, problems: tuple[str, ...]) -> None:
-        """Latch, and stay so whatever the gate says, until called without problems.
+        """Follow nothing, whatever the gate says, until called without problems.
 
         A fresh enable of the gate is needed then as well.
         """
         if problems:
             self.trips += self.mode is Mode.FOLLOWING
-            self.mode, self.cause = Mode.LATCHED, "; ".join(problems)
+            stopped = self.mode in (Mode.FOLLOWING, Mode.LATCHED)
+            self.mode = Mode.LATCHED if stopped else Mode.WAITING
+            self.cause = "; ".join(problems)
         elif self.problems:
             self.cause += " (gone)"
         self.problems = problems

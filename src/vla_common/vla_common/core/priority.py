@@ -15,6 +15,8 @@ def raise_priority(priority: int, thread: int = 0) -> str:
     """
     try:
         os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(priority))
+    except ProcessLookupError:  # it has ended
+        return ""
     except (OSError, AttributeError) as refused:
         try:
             os.setpriority(os.PRIO_PROCESS, thread, NICE)
@@ -25,3 +27,15 @@ def raise_priority(priority: int, thread: int = 0) -> str:
             )
         return f"SCHED_FIFO {priority} is refused ({refused}); niceness {NICE} is used instead"
     return ""
+
+
+def raise_process_priority(priority: int) -> str:
+    """Raise every thread of this process as :func:`raise_priority` does; return what it returns.
+
+    Called once the process has started up: imports and first connections take a few hundred
+    milliseconds of computing, and under SCHED_FIFO they would stall the control loops of others.
+    """
+    said = ""
+    for thread in os.listdir("/proc/self/task"):
+        said = raise_priority(priority, int(thread)) or said
+    return said

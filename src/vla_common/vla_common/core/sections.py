@@ -182,6 +182,14 @@ class Controller:
         choices=("joint_trajectory", "forward_command", "joint_state"),
     )
     topic: str = param("command topic", "/joint_trajectory_controller/joint_trajectory")
+    node: str = param(
+        "full name of the controller's node; empty: what its topic lies under, such as "
+        "/joint_trajectory_controller",
+        "",
+    )
+    check_parameters: bool = param(
+        "ask that node for its parameters, and refuse to enable when they do not fit", True
+    )
     joint_states: str = param("sensor_msgs/JointState topic", "/joint_states")
     joint_state_rate: float = param("[Hz] nominal", 100.0, above=0.0)
     stamped: bool = param("trajectories say when they start; false: they start on arrival", True)

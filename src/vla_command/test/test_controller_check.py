@@ -1,0 +1,98 @@
+"""A controller that does not fit is named, with what it has and what to set."""
+
+import pytest
+
+from vla_command.core.controller_check import PARAMETERS, judge, node_of
+
+JOINTS = ("j1", "j2")
+GOOD = {
+    "joints": ["j2", "j1"],
+    "command_interfaces": ["position"],
+    "interpolation_method": "splines",
+    "interpolate_from_desired_state": True,
+    "open_loop_control": None,
+    "cmd_timeout": 0.5,
+    "constraints.goal_time": 0.0,
+}
+HUMBLE = dict.fromkeys(GOOD) | {"joints": ["j1", "j2"], "open_loop_control": True}
+
+
+def wrong(kind="joint_trajectory", base=GOOD, **changes):
+    values = {**base, **{k.replace("__", "."): v for k, v in changes.items()}}
+    return judge(kind, values, JOINTS, "/jtc")
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"cmd_timeout": 0.0}, "/jtc: cmd_timeout is 0 (off); set it above 0, such as 0.5"),
+        ({"cmd_timeout": -1.0}, "/jtc: cmd_timeout is -1 (off); set it above 0, such as 0.5"),
+        (
+            {"constraints__goal_time": 0.6},
+            "/jtc: cmd_timeout is 0.5 (off); set it above constraints.goal_time, 0.6",
+        ),
+        (
+            {"interpolate_from_desired_state": False},
+            "/jtc: interpolate_from_desired_state is false; set it true",
+        ),
+        (
+            {"command_interfaces": ["velocity"]},
+            "/jtc: command_interfaces is ['velocity']; set ['position']",
+        ),
+        (
+            {"command_interfaces": ["effort"]},
+            "/jtc: command_interfaces is ['effort']; set ['position']",
+        ),
+        (
+            {"interpolation_method": "none"},
+            "/jtc: interpolation_method is 'none'; set 'splines'",
+        ),
+        ({"joints": ["j1"]}, "/jtc: joints is ['j1']; set ['j1', 'j2'] (robot.joints)"),
+        (
+            {"joints": None},
+            "/jtc: has no parameter joints: is it a controller? else name it in controller.node",
+        ),
+    ],
+)
+def test_each_fault_of_a_trajectory_controller(changes, said):
+    assert wrong(**changes) == (said,)
+
+
+def test_all_faults_are_told_at_once():
+    assert len(wrong(cmd_timeout=0.0, command_interfaces=["effort"], joints=["x"])) == 3
+
+
+def test_good_controllers_of_new_and_old_versions():
+    assert wrong() == ()
+    assert wrong(base=HUMBLE) == ()
+    assert wrong(constraints__goal_time=0.4) == ()
+    assert wrong(interpolate_from_desired_state=False, open_loop_control=True) == ()
+    said = "/jtc: open_loop_control is false; set it true"
+    assert wrong(base=HUMBLE, open_loop_control=False) == (said,)
+
+
+def test_a_forward_controller_takes_positions_in_our_order():
+    good = {"joints": ["j1", "j2"], "interface_name": "position"}
+    assert wrong("forward_command", good) == ()
+    assert wrong("forward_command", good, interface_name=None) == ()  # position_controllers
+    for name in ("velocity", "effort"):
+        said = f"/jtc: interface_name is {name!r}; set 'position'"
+        assert wrong("forward_command", good, interface_name=name) == (said,)
+    assert "in this order" in wrong("forward_command", good, joints=["j2", "j1"])[0]
+
+
+@pytest.mark.parametrize(
+    "topic, named, node",
+    [
+        ("/joint_trajectory_controller/joint_trajectory", "", "/joint_trajectory_controller"),
+        ("/left/jtc/joint_trajectory", "", "/left/jtc"),
+        ("/left/jtc/joint_trajectory", "sim_arm", "/sim_arm"),
+        ("/left/jtc/joint_trajectory", "/right/arm/", "/right/arm"),
+    ],
+)
+def test_the_node_of_a_controller(topic, named, node):
+    assert node_of(topic, named) == node
+
+
+def test_every_type_is_known():
+    assert set(PARAMETERS) == {"joint_trajectory", "forward_command", "joint_state"}

@@ -1,0 +1,88 @@
+"""What is asked of the controller that moves the arm, judged by its parameters.
+
+The parameters are those of ros2_controllers' joint_trajectory_controller and
+forward_command_controller (github.com/ros-controls/ros2_controllers, their
+``*_parameters.yaml``, read 2026-11). One that an older version does not know is not asked for,
+but for the joints, which every version has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+TRAJECTORY = (
+    "joints",
+    "command_interfaces",
+    "interpolation_method",
+    "interpolate_from_desired_state",
+    "open_loop_control",  # its name in Humble
+    "cmd_timeout",
+    "constraints.goal_time",
+)
+FORWARD = ("joints", "interface_name")
+PARAMETERS: dict[str, tuple[str, ...]] = {
+    "joint_trajectory": TRAJECTORY,
+    "forward_command": FORWARD,
+    "joint_state": (),
+}
+"""What is asked for, by ``controller.type``."""
+
+
+def node_of(topic: str, named: str) -> str:
+    """Return the full name of the controller's node: ``named``, else what the topic lies under."""
+    name = named or topic.rsplit("/", 1)[0]
+    return f"/{name.strip('/')}"
+
+
+def _joints(values: Mapping[str, Any], joints: tuple[str, ...], ordered: bool) -> list[str]:
+    found = tuple(values.get("joints") or ())
+    if not found:
+        return ["has no parameter joints: is it a controller? else name it in controller.node"]
+    if found == joints or (not ordered and sorted(found) == sorted(joints)):
+        return []
+    order = ", in this order" if ordered else ""
+    return [f"joints is {list(found)}; set {list(joints)} (robot.joints){order}"]
+
+
+def _timeout(values: Mapping[str, Any]) -> list[str]:
+    timeout, goal = values.get("cmd_timeout"), values.get("constraints.goal_time") or 0.0
+    if timeout is None or timeout > max(0.0, goal):
+        return []
+    least = f"above constraints.goal_time, {goal:g}" if goal > 0.0 else "above 0, such as 0.5"
+    return [f"cmd_timeout is {timeout:g} (off); set it {least}"]
+
+
+def _trajectory(values: Mapping[str, Any], joints: tuple[str, ...]) -> list[str]:
+    wrong = _joints(values, joints, ordered=False)
+    interfaces = values.get("command_interfaces")
+    if interfaces is not None and list(interfaces) != ["position"]:
+        wrong.append(f"command_interfaces is {list(interfaces)}; set ['position']")
+    method = values.get("interpolation_method")
+    if method is not None and method != "splines":
+        wrong.append(f"interpolation_method is {method!r}; set 'splines'")
+    # Without it each streamed trajectory begins at the measured position.
+    desired = [values.get(k) for k in ("interpolate_from_desired_state", "open_loop_control")]
+    if False in desired and True not in desired:
+        name = "open_loop_control" if desired[0] is None else "interpolate_from_desired_state"
+        wrong.append(f"{name} is false; set it true")
+    return wrong + _timeout(values)
+
+
+def _forward(values: Mapping[str, Any], joints: tuple[str, ...]) -> list[str]:
+    wrong = _joints(values, joints, ordered=True)
+    interface = values.get("interface_name")
+    if interface is not None and interface != "position":
+        wrong.append(f"interface_name is {interface!r}; set 'position'")
+    return wrong
+
+
+def judge(
+    kind: str, values: Mapping[str, Any], joints: tuple[str, ...], node: str
+) -> tuple[str, ...]:
+    """Return what is wrong with the controller ``node`` of ``controller.type`` ``kind``.
+
+    ``values`` holds its parameters by name, None for one that it does not have.
+    """
+    wrong = _trajectory(values, joints) if kind == "joint_trajectory" else _forward(values, joints)
+    return tuple(f"{node}: {text}" for text in wrong)

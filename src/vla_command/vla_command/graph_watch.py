@@ -1,0 +1,59 @@
+"""Watches what else is on the output topic: one controller that listens, nobody who commands."""
+
+from __future__ import annotations
+
+from rclpy.node import Node
+
+from vla_command.controller_client import ControllerClient
+from vla_command.core.controller_check import PARAMETERS, node_of
+from vla_common.core.robot import Robot
+
+NOT_LOOKED = ("the controller was not looked at yet",)
+
+
+class GraphWatch:
+    """Finds the problems for which nothing may move; one thread calls, a few times a second."""
+
+    def __init__(self, owner: Node, topic: str, robot: Robot) -> None:
+        controller = robot.controller
+        self.others = 0  # publishers on the output topic besides this one
+        self.subscribers = 0
+        self._owner = owner
+        self._topic = topic
+        self._dry_run = controller.dry_run
+        self._client: ControllerClient | None = None
+        if not self._dry_run and controller.check_parameters and PARAMETERS[controller.type]:
+            node = node_of(controller.topic, controller.node)
+            self._client = ControllerClient(owner, controller.type, robot.joints, node)
+
+    def look(self, now_ns: int) -> tuple[str, ...]:
+        """Return the problems, () when there are none; a dry run has none."""
+        self.subscribers = self._owner.count_subscribers(self._topic)
+        if self._dry_run:
+            return ()
+        self.others = max(0, self._owner.count_publishers(self._topic) - 1)
+        problems: tuple[str, ...] = ()
+        if self.others:
+            found = ", ".join(self._names(self._owner.get_publishers_info_by_topic(self._topic)))
+            problems = (f"{self.others + 1} publishers on {self._topic}: {found}",)
+        return problems + self._controller(now_ns)
+
+    def destroy(self) -> None:
+        """Remove what was created."""
+        if self._client is not None:
+            self._client.destroy()
+
+    def _controller(self, now_ns: int) -> tuple[str, ...]:
+        if self._client is None:
+            return () if self.subscribers else (f"no controller listens on {self._topic}",)
+        wrong = self._client.problems(now_ns)
+        listening = self._names(self._owner.get_subscriptions_info_by_topic(self._topic))
+        if self._client.node in listening:
+            return wrong
+        # A recorder or a view may listen, too.
+        by = f", but {', '.join(listening)}" if listening else ""
+        return (f"no controller {self._client.node} listens on {self._topic}{by}",)
+
+    @staticmethod
+    def _names(infos: list) -> list[str]:  # type: ignore[type-arg]
+        return sorted(f"{i.node_namespace.rstrip('/')}/{i.node_name}" for i in infos)
