@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from launch import LaunchContext
-from launch.actions import Shutdown
+from launch.actions import ExecuteLocal, Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
@@ -16,6 +18,7 @@ from vla_bringup.core.supervision import BACKOFF_NS, LIMIT
 from vla_common.core import robot as robot_file
 from vla_common.core.urdf import installed_share
 
+PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 _held: list[InstanceLock] = []
 """Locks of this process: given back when it ends."""
 
@@ -25,21 +28,31 @@ def known_robots() -> list[str]:
     return list(places.robot_files(places.roots(installed_share("vla_bringup"))))
 
 
+def fast_dds_profile(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variable that gives Fast DDS our settings; empty when the user has set some."""
+    if any(name in environment for name in PROFILE_VARIABLES):
+        return {}
+    return {PROFILE_VARIABLES[0]: str(installed_share("vla_bringup") / "config" / "fastdds.xml")}
+
+
 def action(process: graph.Process) -> Node:
     """Return the launch action that starts a process of the graph."""
+    # Humble's launch starts a process again without end: it has no limit to give.
+    known = inspect.signature(ExecuteLocal.__init__).parameters
+    retries = {"respawn_max_retries": LIMIT} if "respawn_max_retries" in known else {}
     end = None if process.respawn else [Shutdown(reason=f"{process.name} ended")]
     return Node(
         package=process.package,
         executable=process.executable,
         parameters=[str(process.parameter_file), dict(process.overrides)],
         ros_arguments=["--log-level", process.log_level],
-        additional_env=dict(process.environment),
+        additional_env={**fast_dds_profile(os.environ), **process.environment},
         output="screen",
         emulate_tty=True,
         respawn=process.respawn,
         respawn_delay=BACKOFF_NS * 1e-9,
-        respawn_max_retries=LIMIT,
         on_exit=end,
+        **retries,
     )
 
 
