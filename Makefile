@@ -49,8 +49,9 @@ eval: ## measure a bundle in the simulator: ARGS="--bundle bundles/reach --scene
 	@tools/setup.sh
 	@$(ENV) $(call front,python -m vla_bringup.evaluate $(ARGS))
 
-bench: ## latency against a naive chain of nodes
+bench: ## latency against a naive chain of nodes; first the cost of the gate by part
 	@tools/setup.sh --dev
+	@$(ENV) python bench/gate_cost.py --json bench/gate_cost.json
 	@$(ENV) $(call front,python bench/run.py $(ARGS))
 
 prove: ## 10^7 steps of the limiter against an independent oracle: ARGS="--steps 1e5"

@@ -17,14 +17,29 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src" / "vla_common"))
 
-from vla_common.core import robot
+from vla_common.core import robot, surroundings
 from vla_common.core.joint_limits import JointLimit
 from vla_common.core.schema import allowed
 
 BEGIN = "<!-- parameters: written by tools/describe_parameters.py -->"
 END = "<!-- /parameters -->"
-PLACES = {"joint_limits": "joint_limits.<joint>", "cameras": "cameras.<name>"}
-ITEMS = {"joint_limits": JointLimit, "cameras": robot.Camera}
+PLACES = {
+    "joint_limits": "joint_limits.<joint>",
+    "cameras": "cameras.<name>",
+    "workspace": "workspace.<name>",
+    "collision": "collision.<name>",
+}
+ITEMS = {
+    "joint_limits": JointLimit,
+    "cameras": robot.Camera,
+    "workspace": surroundings.Zone,
+    "collision": surroundings.Solid,
+}
+NAMES = {
+    "cameras": "| `cameras.names` | list: text | required | the cameras, in order |",
+    "workspace": "| `workspace.names` | list: text | `[]` | the zones |",
+    "collision": "| `collision.names` | list: text | `[]` | the objects |",
+}
 KINDS = {float: "number", int: "whole number", bool: "true or false", str: "text"}
 
 
@@ -64,8 +79,8 @@ def describe() -> str:
     for section, cls in robot.SECTIONS.items():
         place = PLACES.get(section, section)
         lines = [f"**`{section}`**", "", "| key | takes | default | meaning |", "|---|---|---|---|"]
-        if section == "cameras":
-            lines.append("| `cameras.names` | list: text | required | the cameras, in order |")
+        if section in NAMES:
+            lines.append(NAMES[section])
         lines += rows(ITEMS.get(section, cls), place)
         parts.append("\n".join(lines))
     return "\n\n".join(parts)

@@ -90,6 +90,10 @@ LIMIT = ("joint_limits", "joint3")
         (_set("joint_limits", "joint9", value={}), "joint_limits.joint9"),
         (_set("cameras", "front", "width", value=0), "cameras.front.width"),
         (_set("cameras", "front", "encoding", value="jpeg"), "cameras.front.encoding"),
+        (_set("workspace", "room", "high", value=[-1.0, 0.0, 0.0]), "workspace.room.low"),
+        (_set("workspace", "room", "frames", value=["flange"]), "workspace.room.frames"),
+        (_set("collision", "table", "size", value=[1.0, 1.0, 0.6]), "kinematics.exclude_pairs"),
+        (_drop("kinematics", "exclude_pairs"), "kinematics.exclude_pairs"),
     ],
 )
 def test_a_mistake_in_the_robot_file(

@@ -6,6 +6,7 @@ import numpy as np
 
 from vla_common.core.robot import Robot, from_parameters
 from vla_common.core.trace import Trace
+from vla_safety.core.clearance import Clearance
 from vla_safety.core.gate import Gate
 from vla_safety.core.state_machine import ENABLED, State
 from vla_safety.core.values import Output, RawChunk, Report, SafeAction
@@ -57,9 +58,11 @@ def make_robot(
 class World:
     """A gate, its clock, an arm that is where it is commanded, and what came out."""
 
-    def __init__(self, robot: Robot, q: np.ndarray | None = None) -> None:
+    def __init__(
+        self, robot: Robot, q: np.ndarray | None = None, clearance: Clearance | None = None
+    ) -> None:
         self.robot = robot
-        self.gate = Gate(robot)
+        self.gate = Gate(robot, clearance)
         self.now = 10_000_000_000
         self.q = np.zeros(len(robot.joints)) if q is None else np.array(q, dtype=float)
         self.epoch, self.seq = 1, 0

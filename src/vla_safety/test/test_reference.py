@@ -46,3 +46,9 @@ def test_it_never_overshoots():
         low, high = np.minimum(knots[i], knots[i + 1]), np.maximum(knots[i], knots[i + 1])
         assert (q >= low - 1e-12).all()
         assert (q <= high + 1e-12).all()
+
+
+def test_the_position_at_a_time_is_the_sample_of_that_time():
+    curve = through(np.random.default_rng(4).normal(size=(6, 3)), 7, STEP)
+    for at in range(-STEP, 7 * STEP, 3_333_333):
+        assert curve.position(at) == pytest.approx(curve.sample(at, 1, 1)[0][0], abs=1e-12)

@@ -27,7 +27,10 @@ from vla_msgs.msg import (
 from vla_common import qos
 from vla_common.core.deadline import DeadlineLoop
 from vla_common.core.stats import Window
+from vla_common.core.urdf import share_folders
 from vla_common.node import VlaNode, run
+from vla_safety.clearance_report import ClearanceReport
+from vla_safety.core import clearance
 from vla_safety.core.estop_source import OwnEstop
 from vla_safety.core.gate import Gate
 from vla_safety.core.values import Output
@@ -63,8 +66,9 @@ class SafetyGate(VlaNode):
         self._shown: tuple[int, BaseException | None] = (-1, None)
 
     def setup(self) -> None:
-        """Check the limits; create the publishers, subscriptions and services."""
-        self.gate = gate = Gate(self.robot)
+        """Check the limits, load the arm's model; create publishers, subscriptions, services."""
+        checks = clearance.load(self.robot, share_folders())
+        self.gate = gate = Gate(self.robot, checks)
         self._estop = OwnEstop(self.robot) if self.robot.safety.estop_plugin else None
         self.diagnostics.hardware_id = self.robot.identity.serial or socket.gethostname()
         self._actions = self.create_publisher(SafeAction, "/vla/safe_actions", qos.PLAN)
@@ -100,6 +104,7 @@ class SafetyGate(VlaNode):
         publishers = (self._actions, self._leases, self._states, self._transitions)
         self._entities += [(self.destroy_publisher, p) for p in publishers]
         GateReport(gate, self.check_ms).add_to(self.diagnostics)
+        ClearanceReport(gate).add_to(self.diagnostics)
 
     def start(self) -> None:
         """Start the loop; nothing moves until enabled."""

@@ -13,9 +13,10 @@ from vla_bringup.core import graph, places
 from vla_common.core import robot as robot_file
 from vla_common.core.errors import ConfigError
 from vla_common.core.robot import Robot
-from vla_common.core.urdf import ShareOf
+from vla_common.core.urdf import ShareOf, share_folders
 from vla_inference.core import bundle as bundles
 from vla_inference.core.bundle import Bundle
+from vla_safety.core import clearance
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ def plan(robot: str, bundle: str | None, options: graph.Options, share_of: Share
     where_to_look = places.roots(_share(share_of))
     robot_path = places.find_robot(robot, where_to_look)
     checked = robot_file.load(robot_path, share_of)
+    clearance.load(checked, share_folders())
     if graph.simulated(checked, options):
         check_simulated(checked)
     bundle_path = find_bundle(bundle, checked, where_to_look)

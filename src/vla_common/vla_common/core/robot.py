@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from vla_common.core import surroundings
 from vla_common.core import urdf as urdf_file
 from vla_common.core.errors import ConfigError
 from vla_common.core.joint_limits import JointLimit, read_limits
@@ -29,6 +30,7 @@ from vla_common.core.sections import (
     Model,
     Safety,
 )
+from vla_common.core.surroundings import Kinematics, Surroundings, named
 from vla_common.core.urdf import ShareOf, Urdf, installed_share
 
 __all__ = [
@@ -65,6 +67,7 @@ class Robot:
     control: Control
     safety: Safety
     controller: Controller
+    surroundings: Surroundings
     parameters: dict[str, Any] = field(repr=False, compare=False)
 
     @property
@@ -87,23 +90,10 @@ SECTIONS: dict[str, type] = {
     "control": Control,
     "safety": Safety,
     "controller": Controller,
+    "kinematics": Kinematics,
+    "workspace": dict,
+    "collision": dict,
 }
-
-
-def _cameras(where: str, values: Any) -> tuple[tuple[str, ...], tuple[Camera, ...]]:
-    listed = values.get("names") if isinstance(values, dict) else None
-    if not isinstance(listed, (list, tuple)) or not listed:
-        raise ConfigError(where, "cameras.names", listed, "required: a list of camera names")
-    names = tuple(str(n) for n in listed)
-    if len(set(names)) != len(names):
-        raise ConfigError(where, "cameras.names", names, "names that differ")
-    for key in values:
-        if key != "names" and key not in names:
-            raise unknown_key(where, "cameras", str(key), ("names", *names))
-    missing = [n for n in names if n not in values]
-    if missing:
-        raise ConfigError(where, f"cameras.{missing[0]}", None, "required: named in cameras.names")
-    return names, tuple(build(Camera, values[n], where, f"cameras.{n}") for n in names)
 
 
 def _check_identity(where: str, identity: Identity) -> None:
@@ -168,20 +158,21 @@ def from_parameters(
     urdf = _read_urdf(where, identity, share_of)
     limits = read_limits(where, identity.joints, values["joint_limits"], urdf)
     _check_home(where, identity, limits)
-    names, cameras = _cameras(where, values["cameras"])
+    cameras = named(Camera, values["cameras"] or None, where, "cameras")
     return Robot(
         source=where,
         identity=identity,
         urdf_path=urdf.path if urdf is not None else None,
         limits=limits,
-        camera_names=names,
-        cameras=cameras,
+        camera_names=tuple(cameras),
+        cameras=tuple(cameras.values()),
         sync=build(CameraSync, values.get("camera_sync", {}), where, "camera_sync"),
         model=build(Model, values["model"], where, "model"),
         cache=build(FeatureCache, values.get("feature_cache", {}), where, "feature_cache"),
         control=build(Control, values.get("control", {}), where, "control"),
         safety=build(Safety, values.get("safety", {}), where, "safety"),
         controller=build(Controller, values.get("controller", {}), where, "controller"),
+        surroundings=surroundings.read(values, where, identity.urdf),
         parameters=values,
     )
 

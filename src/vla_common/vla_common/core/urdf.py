@@ -11,9 +11,9 @@ package index only as a source release of 2021.
 from __future__ import annotations
 
 import math
-import os.path
+import os
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +55,12 @@ def installed_share(package: str) -> Path:
     from ament_index_python.packages import get_package_share_directory  # not everywhere
 
     return Path(get_package_share_directory(package))
+
+
+def share_folders(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """Return the folders that hold packages' share folders, the overlaying ones first."""
+    prefixes = environment.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    return tuple(os.path.join(prefix, "share") for prefix in prefixes if prefix)
 
 
 def resolve_package(uri: str, share_of: ShareOf = installed_share) -> Path:

@@ -14,11 +14,13 @@ from vla_safety.core.announcer import Announcer
 from vla_safety.core.cameras import CameraWatch
 from vla_safety.core.causes import Causes
 from vla_safety.core.checks import InputCheck, Refused
+from vla_safety.core.clearance import Clearance
 from vla_safety.core.limits import limits_of
 from vla_safety.core.motion import Motion
 from vla_safety.core.permits import Permits
 from vla_safety.core.publisher_watch import PublisherWatch
-from vla_safety.core.reasons import INPUT, REASONS, Counts, Reaction, Reason
+from vla_safety.core.reasons import BLOCKED, INPUT, REASONS, Counts, Reaction, Reason
+from vla_safety.core.reference import Reference
 from vla_safety.core.sources import EstopWatch, JointWatch
 from vla_safety.core.state_machine import ENABLED, MOVING, Event, Machine, State
 from vla_safety.core.streaks import Streaks, Trust
@@ -39,11 +41,12 @@ class Gate:
     :attr:`last_error`.
     """
 
-    def __init__(self, robot: Robot) -> None:
+    def __init__(self, robot: Robot, clearance: Clearance | None = None) -> None:
+        """``clearance``: the kinematic checks; None: there are none."""
         safety = robot.safety
         self.robot = robot
         self.limits = limits_of(robot)
-        self.motion = Motion(self.limits, safety, robot.source)
+        self.motion = Motion(self.limits, safety, robot.source, clearance)
         self.checks = InputCheck(self.limits, safety)
         self.joints = JointWatch(self.limits, safety)
         self.cameras = CameraWatch(robot)
@@ -229,12 +232,25 @@ class Gate:
         self._plan_ns = now_ns
         self.announcer.last_plan = plan
         self._weigh(plan, now_ns)
-        if self.state not in MOVING or curve is None:
+        if curve is None:
             return
-        self.motion.follow(plan, curve, now_ns, self._speed(now_ns))
+        if self.state not in MOVING:
+            self._try_again(plan, curve, now_ns)
+            return
+        blocked = self.motion.follow(plan, curve, now_ns, self._speed(now_ns))
+        if blocked is not None:
+            self._hold(blocked, now_ns)
+            return
         self._note_limits(now_ns)
         if self.motion.path is not None:
             self.announcer.path(self.motion.path, plan, self.state, now_ns)
+
+    def _try_again(self, plan: Plan, curve: Reference, now_ns: int) -> None:
+        """While a plan that led too near to something holds, see whether they still do."""
+        if self.state is State.HOLD and not BLOCKED.isdisjoint(self.causes.holding):
+            blocked = self.motion.follow(plan, curve, now_ns, 1.0, only_try=True)
+            if blocked is not None:
+                self._hold(blocked, now_ns)
 
     def _refuse(self, reason: Reason, now_ns: int) -> None:
         self.counts.add(reason, now_ns)

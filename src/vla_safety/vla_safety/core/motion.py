@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from vla_common.core.robot import Safety
+from vla_safety.core.clearance import Clearance
 from vla_safety.core.limits import Array, Limits, Mask
 from vla_safety.core.path import Path, rest
 from vla_safety.core.planner import Planner
+from vla_safety.core.reasons import Reason
 from vla_safety.core.reference import Reference, through
 from vla_safety.core.values import Plan
 
@@ -26,10 +28,16 @@ TURN = 2.0 * np.pi
 class Motion:
     """Continues every new path from the last command, never from a measurement.
 
-    Only :meth:`anchor` jumps to a pose; all else starts at a grid point of the path before.
+    Only :meth:`anchor` jumps to a pose; all else starts at a grid point of the path before. With a
+    ``clearance`` no path is taken, stop tail included, that it has not passed; the path before
+    was passed as well, and stays.
     """
 
-    def __init__(self, limits: Limits, safety: Safety, where: str) -> None:
+    def __init__(
+        self, limits: Limits, safety: Safety, where: str, clearance: Clearance | None = None
+    ) -> None:
+        self.clearance = clearance
+        self.ease = 1.0  # of the velocity limits: what the last check asked for
         self.planner = Planner(limits, safety, where)
         self._limits = limits
         self._jump = safety.jump_factor * limits.v_max
@@ -71,13 +79,15 @@ class Motion:
         return self.path.after(self.path.grid(now_ns + LEAD_NS))
 
     def stop(self, now_ns: int) -> None:
-        """Stop as fast as the limits allow."""
+        """Stop as fast as the limits allow; where that leads too near to something, as planned."""
         self._reference = None
         if self.path is None or self.at_rest(now_ns):
             return
         switch_ns = self.path.grid(now_ns + LEAD_NS)
         q, v = self.path.row(switch_ns)
-        self._take(self.planner.stop(q, v, switch_ns))
+        path = self.planner.stop(q, v, switch_ns)
+        if self.clearance is None or self.clearance.check(path.q).blocked is None:
+            self._take(path)
 
     def reference(self, plan: Plan, now_ns: int) -> tuple[Reference, bool]:
         """Return the curve through a plan, and whether it begins near enough to the command."""
@@ -107,16 +117,32 @@ class Motion:
             rows[:, turning] = part[1:]
         return rows
 
-    def follow(self, plan: Plan, curve: Reference, now_ns: int, scale: float) -> None:
-        """Follow a curve from the next grid time on; ``scale`` multiplies velocity limits."""
+    def follow(
+        self, plan: Plan, curve: Reference, now_ns: int, scale: float, only_try: bool = False
+    ) -> Reason | None:
+        """Follow a curve from the next grid time on; ``scale`` multiplies velocity limits.
+
+        Returns None, or why not: then all stays as it is. ``only_try``: it stays in any case.
+        """
         if self.path is None:
             raise ValueError("there is no path yet")
         switch_ns = self.path.grid(now_ns + LEAD_NS)
         q, v = self.path.row(switch_ns)
-        path, self.scale = self.planner.follow(q, v, switch_ns, curve, scale)
-        self._reference = curve
-        self._epoch = plan.epoch
-        self._take(path)
+        path, factor = self.planner.follow(q, v, switch_ns, curve, scale * self.ease)
+        if self.clearance is not None:
+            before, found = self.ease, self.clearance.check(path.q)
+            if found.blocked is not None and found.ease < before:  # perhaps only too fast
+                path, factor = self.planner.follow(q, v, switch_ns, curve, scale * found.ease)
+                found = self.clearance.check(path.q)
+            self.ease = found.ease
+            if found.blocked is not None:
+                return found.blocked
+        if not only_try:
+            self.scale = factor
+            self._reference = curve
+            self._epoch = plan.epoch
+            self._take(path)
+        return None
 
     def _take(self, path: Path) -> None:
         if self.path is None or self.path.start_ns < path.start_ns:

@@ -34,6 +34,8 @@ class Reason(Enum):
     CLAMPED = "clamped"
     HELD_BACK = "held_back"
     LOW_CONFIDENCE = "low_confidence"
+    WORKSPACE = "workspace"
+    COLLISION = "collision"
     NO_CHUNK = "no_chunk"
     CLOCK_JUMP = "clock_jump"
     JOINT_STALE = "joint_state_stale"
@@ -62,6 +64,8 @@ CAMERA = (
     Reason.CAMERA_SILENT,
     Reason.CAMERA_BAD,
 )
+BLOCKED = frozenset({Reason.WORKSPACE, Reason.COLLISION})
+"""Where the plan leads to is not allowed: the path before it stays, and ends in its stop."""
 INPUT = REASONS[: REASONS.index(Reason.CLAMPED)]
 """Those that refuse a chunk."""
 

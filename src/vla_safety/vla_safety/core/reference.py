@@ -52,8 +52,14 @@ class Reference:
         return q, v
 
     def position(self, at_ns: int) -> Array:
-        """Return the position (joints,) at a time."""
-        return self.sample(at_ns, 1, 1)[0][0]
+        """Return the position (joints,) at a time, as :meth:`sample` does for many."""
+        late, last = at_ns - self.start_ns, len(self.knots) - 2
+        i = min(max(late // self.step_ns, 0), last)
+        u = min(max((late - i * self.step_ns) / self.step_ns, 0.0), 1.0)
+        p0, m0, m1 = self.knots[i], self.slopes[i], self.slopes[i + 1]
+        d = self.knots[i + 1] - p0
+        c2, c3 = 3.0 * d - 2.0 * m0 - m1, m0 + m1 - 2.0 * d
+        return np.asarray(p0 + u * (m0 + u * (c2 + u * c3)))
 
 
 def through(knots: Array, start_ns: int, step_ns: int) -> Reference:
