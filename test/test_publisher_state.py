@@ -38,9 +38,12 @@ def latched(graph, within, fault_ns):
 
 
 def goes_on(graph):
-    """Reset and enable, without a stop before; the arm moves again."""
+    """Reset and enable, without a stop before; the arm moves again.
+
+    A publisher that was killed is remembered for 5 s by Fast DDS, and until then is a second one.
+    """
     watcher = graph.watcher
-    graph.wait(lambda: watcher.call("reset")[0], 6.0, "reset accepted")
+    graph.wait(lambda: watcher.call("reset")[0], 12.0, "reset accepted")
     stays(graph, 0.3)
     start = time.monotonic_ns()
     ok, message = watcher.call("enable")

@@ -6,10 +6,11 @@ from command_world import A_MAX, MS, path, rows
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vla_command.core.playback import Track, hermite, join
+from vla_command.core.playback import Reach, Track, hermite, join
 from vla_command.core.trajectory import rows_to_come, sample
 
 NOW = 10_000 * MS
+SAME = Reach(np.full(3, A_MAX), np.full(3, A_MAX))
 finite = st.floats(-3.0, 3.0)
 
 
@@ -109,8 +110,7 @@ def test_a_path_that_goes_on_from_the_last_command_loses_no_row(speed, after_ns)
     whole = path(NOW, speed=speed)
     first = join(None, whole, NOW)
     now = NOW + after_ns
-    limits = np.full(3, A_MAX)
-    strict, loose = join(first, whole, now, limits), join(first, whole, now)
+    strict, loose = join(first, whole, now, SAME), join(first, whole, now)
     np.testing.assert_array_equal(strict.times_ns, loose.times_ns)
 
 
@@ -119,7 +119,7 @@ def test_a_hold_elsewhere_is_reached_within_the_acceleration_limits():
     now = first.end_ns
     there = first.positions[-1] + 0.02
     hold = path(now, horizon=1, tail_start=0, positions=there, velocities=np.zeros(3), lead_ns=-MS)
-    track = join(first, hold, now, np.full(3, A_MAX))
+    track = join(first, hold, now, SAME)
     assert len(track.times_ns) == 2 and track.end_ns - now == 130 * MS  # sqrt(6 * 0.02 / 8) s
     np.testing.assert_allclose(track.state_at(track.end_ns)[0], there)
 
@@ -129,7 +129,7 @@ def test_a_late_path_is_joined_within_the_acceleration_limits_or_not_at_all(spee
     first = join(None, path(NOW, speed=speed), NOW)
     now = NOW + 50 * MS + late_ns
     start = 0.05 * speed + gap
-    track = join(first, path(now, start_q=start, speed=speed), now, np.full(3, A_MAX))
+    track = join(first, path(now, start_q=start, speed=speed), now, SAME)
     if track is None:
         return
     t = np.arange(now, track.end_ns, MS)

@@ -11,6 +11,7 @@ from enum import Enum
 import numpy as np
 
 from vla_command.core.path import SafePath
+from vla_command.core.playback import Reach
 from vla_common.core.robot import Robot
 
 MEASURE_MARGIN = 0.00873  # [rad or m] 0.5 degrees: how far outside its limits an arm may rest
@@ -42,7 +43,7 @@ class Bounds:
     q_min: np.ndarray
     q_max: np.ndarray
     v_max: np.ndarray
-    a_max: np.ndarray
+    reach: Reach  # from the last command to a new path
     horizon_ns: int  # of a path, and how far from now it may start
     jump: np.ndarray  # between the last command and a new path
 
@@ -50,13 +51,14 @@ class Bounds:
     def of(robot: Robot) -> Bounds:
         """Return the bounds that the robot file gives."""
         limited = robot.bound("has_position_limits").astype(bool)
-        v_max = robot.bound("max_velocity")
+        v_max, a_max = robot.bound("max_velocity"), robot.bound("max_acceleration")
+        slower = robot.bound("has_deceleration_limits").astype(bool)
         return Bounds(
             joints=robot.joints,
             q_min=np.where(limited, robot.bound("min_position"), -np.inf) - MEASURE_MARGIN,
             q_max=np.where(limited, robot.bound("max_position"), np.inf) + MEASURE_MARGIN,
             v_max=v_max * SPEED_MARGIN,
-            a_max=robot.bound("max_acceleration"),
+            reach=Reach(a_max, np.where(slower, robot.bound("max_deceleration"), a_max)),
             horizon_ns=round(robot.safety.max_horizon_ms * 1e6),
             jump=robot.safety.jump_factor * v_max / robot.control.rate,
         )

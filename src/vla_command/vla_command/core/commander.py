@@ -58,7 +58,7 @@ class Commander:
             self.refused[refusal] += 1
             return None
         base = None if self._fresh else self.track
-        track = join(base, path, now_ns, self._bounds.a_max)
+        track = join(base, path, now_ns, self._bounds.reach)
         if track is None:
             self.refused[Refusal.UNREACHABLE] += 1
             return None

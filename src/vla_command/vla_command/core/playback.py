@@ -68,44 +68,66 @@ class Track:
         return Track(self.times_ns[i:], self.positions[i:], self.velocities[i:])
 
 
-def bridge_acceleration(
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How fast the speed of each joint may grow and shrink, (joints,) [rad/s^2 or m/s^2]."""
+
+    a_max: np.ndarray
+    d_max: np.ndarray
+
+    def of(self, start: np.ndarray, end: np.ndarray, v: np.ndarray, to_v: np.ndarray) -> np.ndarray:
+        """Return what bounds the accelerations ``start`` .. ``end`` between two velocities.
+
+        Where the speed only grows, that is ``a_max``; where it only shrinks, ``d_max``; else the
+        smaller one.
+        """
+        straight = v * to_v >= 0.0
+        grows = straight & (start * to_v >= 0.0) & (end * to_v >= 0.0) & (to_v != 0.0)
+        shrinks = straight & (start * v <= 0.0) & (end * v <= 0.0) & (v != 0.0)
+        both = np.minimum(self.a_max, self.d_max)
+        return np.where(grows, self.a_max, np.where(shrinks, self.d_max, both))
+
+
+def bridge_accelerations(
     q: np.ndarray, v: np.ndarray, to_q: np.ndarray, to_v: np.ndarray, spans: np.ndarray
-) -> np.ndarray:
-    """Return the largest |acceleration| (rows, joints) of the cubics from one state to each row.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the accelerations (rows, joints) at the ends of the cubics from one state to each row.
 
     A cubic's acceleration is linear in time, so it is largest at one of its ends. ``spans``
     (rows,) [s] are > 0.
     """
     t = spans[:, None]
     mean = (to_q - q) / t
-    start = np.abs(6.0 * mean - 4.0 * v - 2.0 * to_v) / t
-    end = np.abs(-6.0 * mean + 2.0 * v + 4.0 * to_v) / t
-    return np.maximum(start, end)
+    start = (6.0 * mean - 4.0 * v - 2.0 * to_v) / t
+    end = (-6.0 * mean + 2.0 * v + 4.0 * to_v) / t
+    return start, end
 
 
 def first_reachable(
-    q: np.ndarray, v: np.ndarray, rest: Track, now_ns: int, a_max: np.ndarray
+    q: np.ndarray, v: np.ndarray, rest: Track, now_ns: int, reach: Reach
 ) -> int | None:
-    """Return the first knot of ``rest`` reached from (q, v) within ``a_max``; None: there is none.
+    """Return the first knot of ``rest`` reached from (q, v) within ``reach``; None: there is none.
 
     That is knot 0 when the path goes on from the last command, as the gate makes it. It is a
     later one when the path comes late, or one before it was lost.
     """
     spans = (rest.times_ns - now_ns) * 1e-9
-    needed = bridge_acceleration(q, v, rest.positions, rest.velocities, spans)
+    start, end = bridge_accelerations(q, v, rest.positions, rest.velocities, spans)
+    needed = np.maximum(np.abs(start), np.abs(end))
+    bound = reach.of(start, end, v, rest.velocities)
     # rounding of positions counts for more the shorter the way
     slack = 1e-9 * 12.0 / (spans[:, None] ** 2)
-    fits = (needed <= 1.02 * a_max + slack).all(axis=1)
+    fits = (needed <= 1.02 * bound + slack).all(axis=1)
     return int(np.argmax(fits)) if fits.any() else None
 
 
 def join(
-    current: Track | None, path: SafePath, now_ns: int, a_max: np.ndarray | None = None
+    current: Track | None, path: SafePath, now_ns: int, reach: Reach | None = None
 ) -> Track | None:
     """Return the track that leaves ``current`` now and follows the rows of ``path`` not yet due.
 
-    Relative to the last command, never to the measurement. With ``a_max`` (joints,) rows that
-    cannot be reached within it are passed over; None when that leaves none. A path that is
+    Relative to the last command, never to the measurement. With ``reach`` rows that cannot
+    be reached within it are passed over; None when that leaves none. A path that is
     already over becomes the shortest way to its last row, where the arm is to stand.
     """
     times, positions, velocities = path.rows()
@@ -122,8 +144,8 @@ def join(
     if over:  # it may take some steps to stand where the path ended
         ends = max(first_ns, now_ns) + np.arange(1, STEPS_TO_END, dtype=np.int64) * path.step_ns
         rest = Track(ends, positions[[-1] * len(ends)], velocities[[-1] * len(ends)])
-    if current is not None and a_max is not None:
-        k = first_reachable(q, v, rest, now_ns, a_max)
+    if current is not None and reach is not None:
+        k = first_reachable(q, v, rest, now_ns, reach)
         if k is None:
             return None
         rest = Track(rest.times_ns[k:], rest.positions[k:], rest.velocities[k:])
