@@ -83,6 +83,10 @@ def test_camera_stops_and_comes_back(graph):
     fault = time.monotonic_ns()
     set_silent(graph, "front")
     graph.wait(lambda: graph.watcher.state == "HOLD", 3.0, "gate in HOLD")
+    held = (graph.watcher.safety.since_ns - fault) * 1e-6
+    print(f"hold {held:.0f} ms after the camera was told to stop")
+    assert graph.watcher.safety.cause == "camera_stale: front"
+    assert held <= 200.0 + 100.0  # the first is the hazard table's, the second to tell the camera
     stays(graph)
     assert_within_limits(graph.watcher.after(fault), graph.robot)
     set_silent(graph, "")

@@ -125,7 +125,8 @@ def test_a_report_that_is_not_usable_is_counted_and_counts_as_silence(world, cha
         step(world, **changes)
     assert count(world, Reason.CAMERA_BAD) == 9
     assert world.gate.state is State.HOLD
-    assert world.gate.machine.cause.startswith("camera_health_lost")
+    cause = world.gate.machine.cause
+    assert cause == "camera_health_lost: what camera_ingest sends is not usable"
     assert world.gate.last_error is None
 
 

@@ -11,6 +11,9 @@ from vla_safety.core.reasons import Reason
 
 TEXT = 80
 """Characters of a fault's text that are passed on."""
+UNHEARD = ((Reason.CAMERA_SILENT, "camera_ingest was not heard"),)
+SILENT = ((Reason.CAMERA_SILENT, "camera_ingest is silent"),)
+UNUSABLE = ((Reason.CAMERA_SILENT, "what camera_ingest sends is not usable"),)
 FROZEN, DARK, WRONG = "frozen", "dark", "wrong"
 """Faults that camera_ingest tells of; WRONG begins one of size, encoding or length."""
 
@@ -54,14 +57,22 @@ class CameraWatch:
         self._dark_frames = safety.camera_dark_frames
         self._sent_ns = -1
         self._faults: tuple[Fault, ...] = ()
-        self._unheard = ((Reason.CAMERA_SILENT, "camera_ingest was not heard"),)
-        self._silent = ((Reason.CAMERA_SILENT, "camera_ingest is silent"),)
+        self._silent = UNHEARD
 
     def update(
         self, sent_ns: Any, names: Any, ages_ms: Any, repeated: Any, dark: Any, texts: Any,
         now_ns: int,
     ) -> bool:  # fmt: skip
-        """Take a report, see vla_msgs/CameraHealth; return whether it was usable.
+        """Take a report, see vla_msgs/CameraHealth; return whether it was usable."""
+        usable = self._take(sent_ns, names, ages_ms, repeated, dark, texts, now_ns)
+        self._silent = SILENT if usable else UNUSABLE
+        return usable
+
+    def _take(
+        self, sent_ns: Any, names: Any, ages_ms: Any, repeated: Any, dark: Any, texts: Any,
+        now_ns: int,
+    ) -> bool:  # fmt: skip
+        """Keep a report that is usable.
 
         One that is not usable leaves the one before it to grow old: wrong sizes, numbers that are
         not finite or negative, a required camera that is missing, a time of sending that does not
@@ -109,9 +120,9 @@ class CameraWatch:
         """Return what is wrong now, with the camera and why; empty when nothing is."""
         if not self.watched:
             return ()
-        if self._sent_ns < 0:
-            return self._unheard
-        return self._silent if now_ns - self._sent_ns > self._age_ns else self._faults
+        if self._sent_ns >= 0 and now_ns - self._sent_ns <= self._age_ns:
+            return self._faults
+        return self._silent
 
     def age_ns(self, now_ns: int) -> int | None:
         """Return the age of the newest report, None before the first."""
