@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from vla_common.core.errors import ConfigError
 from vla_common.core.robot import Robot
 from vla_safety.core.reasons import Reason
 
@@ -36,12 +37,25 @@ def _texts(values: Any) -> list[str] | None:
     return list(values) if all(isinstance(value, str) for value in values) else None
 
 
+def _check_rates(robot: Robot) -> None:
+    age_ms = robot.safety.camera_age_ms
+    for name, camera in zip(robot.camera_names, robot.cameras):
+        period_ms = 1e3 / camera.rate
+        if camera.required and age_ms <= period_ms:
+            raise ConfigError(
+                robot.source,
+                "safety.camera_age_ms",
+                age_ms,
+                f"more than the period of cameras.{name} at {camera.rate:g} Hz, {period_ms:g} ms",
+            )
+
+
 class CameraWatch:
     """The newest report on the required cameras.
 
     A report counts while it is younger than ``safety.camera_age_ms``: when camera_ingest falls
     silent, nothing is known of any camera. With ``safety.camera_watch: false`` there are no
-    faults.
+    faults. Raises :class:`ConfigError` when a camera is too slow to be that young.
     """
 
     def __init__(self, robot: Robot) -> None:
@@ -50,6 +64,8 @@ class CameraWatch:
         self.required = tuple(
             name for name, camera in zip(robot.camera_names, robot.cameras) if camera.required
         )
+        if self.watched:
+            _check_rates(robot)
         self._age_ms = safety.camera_age_ms
         self._age_ns = round(safety.camera_age_ms * 1e6)
         self._future_ns = round(safety.future_ms * 1e6)
