@@ -215,15 +215,15 @@ def test_joint_states_stop(arm):
     set_silent(arm, "")
 
 
-def set_silent(graph, names):
-    """Silence streams of the simulated arm."""
+def set_silent(graph, names, kind="silent"):
+    """Silence streams of the simulated arm, or make its cameras ``frozen`` or ``dark``."""
     from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
     from rcl_interfaces.srv import SetParameters
 
     client = graph.watcher.node.create_client(SetParameters, "/sim_arm/set_parameters")
     assert client.wait_for_service(5.0)
     value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=names)
-    request = SetParameters.Request(parameters=[Parameter(name="silent", value=value)])
+    request = SetParameters.Request(parameters=[Parameter(name=kind, value=value)])
     future = client.call_async(request)
     wait(future.done, 5.0, "an answer from /sim_arm/set_parameters")
     assert future.result().results[0].successful, future.result().results[0].reason

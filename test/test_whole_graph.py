@@ -79,11 +79,25 @@ def test_every_node_reports_diagnostics(graph):
     )
 
 
-def test_camera_stops_and_comes_back(graph):
+@pytest.mark.parametrize(
+    ("kind", "frames", "cause"),
+    [("silent", 0, "camera_stale"), ("frozen", 5, "camera_frozen"), ("dark", 10, "camera_dark")],
+)
+def test_a_camera_at_fault_and_well_again(graph, kind, frames, cause):
+    """Held within the hazard table's time, with the gate's tick, and 100 ms to tell the camera.
+
+    What the policy makes of the first dark images may already be reason enough to hold.
+    """
+    within = 200.0 if kind == "silent" else (frames + 1) * 1e3 / 30.0 + 30.0
+    before = graph.watcher.counts[cause]
     fault = time.monotonic_ns()
-    set_silent(graph, "front")
+    set_silent(graph, "front", kind)
     graph.wait(lambda: graph.watcher.state == "HOLD", 3.0, "gate in HOLD")
+    held = (graph.watcher.safety.since_ns - fault) * 1e-6
+    print(f"{kind}: hold {held:.0f} ms after the camera was told to: {graph.watcher.safety.cause}")
+    assert held <= within + 100.0
+    graph.wait(lambda: graph.watcher.counts[cause] == before + 1, 2.0, f"{cause} counted")
     stays(graph)
     assert_within_limits(graph.watcher.after(fault), graph.robot)
-    set_silent(graph, "")
+    set_silent(graph, "", kind)
     graph.wait(lambda: graph.watcher.state in ("ACTIVE", "SLOW"), 5.0, "gate active again")

@@ -3,7 +3,7 @@
 ``. tools/env.sh`` first, then for example
 
   python tools/tell.py say go to the green cube
-  python tools/tell.py stop | reset | enable
+  python tools/tell.py stop | estop | reset | enable
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("say", "stop", "reset", "enable"))
+    parser.add_argument("what", choices=("say", "stop", "estop", "reset", "enable"))
     parser.add_argument("words", nargs="*", help="what to do; after say")
     options = parser.parse_args()
     if (options.what == "say") != bool(options.words):

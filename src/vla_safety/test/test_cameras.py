@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from safety_world import MS, World, make_robot
 
+from vla_common.core.errors import ConfigError
 from vla_common.core.robot import from_parameters
 from vla_safety.core.reasons import Reason
 from vla_safety.core.state_machine import State
@@ -125,7 +126,8 @@ def test_a_report_that_is_not_usable_is_counted_and_counts_as_silence(world, cha
         step(world, **changes)
     assert count(world, Reason.CAMERA_BAD) == 9
     assert world.gate.state is State.HOLD
-    assert world.gate.machine.cause.startswith("camera_health_lost")
+    cause = world.gate.machine.cause
+    assert cause == "camera_health_lost: what camera_ingest sends is not usable"
     assert world.gate.last_error is None
 
 
@@ -202,6 +204,16 @@ def test_only_required_cameras_hold():
     only = {"age_ms": [1.0], "repeated": [1], "dark": [0], "faults": [""]}
     assert world.gate.cameras.update(world.now + 1, ["main"], *only.values(), world.now)
     assert not world.gate.cameras.update(world.now + 2, ["extra"], *only.values(), world.now)
+
+
+@pytest.mark.parametrize(("age_ms", "taken"), [(34.0, True), (33.0, False)])
+def test_a_camera_slower_than_its_bound_is_refused(age_ms, taken):
+    if taken:
+        assert World(make_robot(2, camera_age_ms=age_ms))
+        return
+    with pytest.raises(ConfigError, match=r"camera_age_ms = 33.0 .* cameras.c at 30 Hz, 33.3333"):
+        World(make_robot(2, camera_age_ms=age_ms))
+    assert World(make_robot(2, camera_age_ms=age_ms, camera_watch=False))
 
 
 def test_switched_off_by_name_for_robots_without_cameras():

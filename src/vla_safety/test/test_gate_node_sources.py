@@ -137,14 +137,16 @@ def test_an_own_source_that_raises_is_pressed(peer):
     assert latched(peer).startswith("estop_pressed")
 
 
+@pytest.mark.parametrize("busy", [False, True])
 @pytest.mark.parametrize("peer", [PLUGIN], indirect=True)
-def test_an_own_source_that_hangs_latches_in_time(peer):
+def test_an_own_source_that_hangs_latches_in_time(peer, busy):
     peer.enable()
     hung, let_go = [], threading.Event()
 
     def hang():
         hung.append(time.monotonic_ns())
-        let_go.wait(20.0)
+        while not let_go.is_set():
+            let_go.wait(0.0 if busy else 20.0)
         return False
 
     Button.behave = staticmethod(hang)

@@ -9,6 +9,7 @@ import pytest
 from vla_common.core.errors import ConfigError
 from vla_common.core.robot import from_parameters, load, read_parameters
 from vla_sim.core import arm, streams
+from vla_sim.core.faults import Faults
 
 FILE = Path(__file__).resolve().parents[3] / "config" / "robots" / "sim_arm.yaml"
 
@@ -58,8 +59,26 @@ def test_other_joints_and_cameras_are_refused():
         streams.check(replace(robot, camera_names=("front", "left")))
 
 
-def test_silent_streams_are_named():
-    assert streams.silent("", ("front",)) == frozenset()
-    assert streams.silent("front, joint_states", ("front",)) == {"front", "joint_states"}
+def test_streams_at_fault_are_named():
+    assert streams.named("silent", "", ("front",)) == frozenset()
+    assert streams.named("silent", "front, joint_states", ("front",)) == {"front", "joint_states"}
     with pytest.raises(ConfigError, match=r"silent = 'back'.*front, joint_states"):
-        streams.silent("back", ("front",))
+        streams.named("silent", "back", ("front",))
+    with pytest.raises(ConfigError, match=r"dark = 'joint_states'.*any of front$"):
+        streams.named("dark", "joint_states", ("front",))
+
+
+def test_frozen_and_dark_cameras():
+    faults = Faults(("front", "wrist"))
+    shots = list(np.random.default_rng(1).integers(60, 200, (4, 8, 8, 3), dtype=np.uint8))
+    assert faults.image("front", shots[0]) is shots[0]
+    faults.set("frozen", "front")
+    assert faults.image("front", shots[1]) is shots[1]
+    assert faults.image("front", shots[2]) is shots[1]
+    assert faults.image("wrist", shots[2]) is shots[2]
+    faults.set("frozen", "")
+    faults.set("dark", "front")
+    dark = [faults.image("front", shot) for shot in shots]
+    assert max(image.max() for image in dark) == 3
+    assert not np.array_equal(dark[0], dark[1])
+    assert not faults.silent("front")

@@ -16,8 +16,8 @@ Subscribes  the controller's command topic (trajectory_msgs/JointTrajectory), /v
 Service     ~/reset (vla_msgs/srv/ResetScene): places the cubes by seed; the arm stays
 """
 EPILOG = """ROS arguments may follow, e.g. --ros-args --params-file my_arm.yaml -p seed:=7.
-The parameter 'silent' (also settable while running) names streams that stop, to test what
-happens then: ros2 param set /sim_arm silent front,joint_states"""
+The parameters 'silent', 'frozen' and 'dark' (also settable while running) name streams at fault, to
+test what happens then: ros2 param set /sim_arm silent front,joint_states"""
 
 
 def _parser() -> argparse.ArgumentParser:

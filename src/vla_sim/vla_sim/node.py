@@ -25,6 +25,7 @@ from vla_sim import controller_parameters, report
 from vla_sim.cli import ros_arguments
 from vla_sim.convert import fill_joint_state, image_to_msg, task_to_msg, trajectory_from_msg
 from vla_sim.core import streams
+from vla_sim.core.faults import ABOUT, Faults
 from vla_sim.core.motion_log import MotionLog
 from vla_sim.core.scene import Scene
 from vla_sim.core.studio import Studio
@@ -72,7 +73,7 @@ class SimArm(VlaNode):
         # All that touches OpenGL happens in one thread, its own.
         self._gl = ThreadPoolExecutor(1, "opengl")
         self._studio = self._gl.submit(Studio, sizes, self._video, self.world.snapshot()).result()
-        self._declare_silent()
+        self._declare_faults()
         controller_parameters.declare(self)
         self._connect()
         self.diagnostics.add(
@@ -137,7 +138,7 @@ class SimArm(VlaNode):
     def _control(self, now_ns: int, deadline_ns: int) -> None:
         cycle = self.world.cycle(deadline_ns or now_ns)
         stamp = self._stamp(cycle.now_ns)
-        if streams.JOINT_STATES not in self._silent:
+        if not self._faults.silent(streams.JOINT_STATES):
             message = fill_joint_state(self._messages["measured"], stamp, cycle.q, cycle.dq)
             self._states.publish(message)
         if self._desired.get_subscription_count():
@@ -155,14 +156,15 @@ class SimArm(VlaNode):
         wanted = {
             name: camera.encoding
             for name, camera in zip(self.robot.camera_names, self.robot.cameras)
-            if name not in self._silent and self._images[name].get_subscription_count()
+            if not self._faults.silent(name) and self._images[name].get_subscription_count()
         }
         captured_ns = time.monotonic_ns()
         qpos, stamp = self.world.snapshot(), self._stamp(captured_ns)
         caption = self.world.caption(captured_ns) if self._video else ""
         shoot = self._studio.shoot
         for name, image in self._gl.submit(shoot, qpos, captured_ns, wanted, caption).result():
-            self._images[name].publish(image_to_msg(image, stamp, name, wanted[name]))
+            sent = self._faults.image(name, image)
+            self._images[name].publish(image_to_msg(sent, stamp, name, wanted[name]))
 
     # --- callbacks ----------------------------------------------------------------------------
     def _on_trajectory(self, message: JointTrajectory) -> None:
@@ -181,21 +183,19 @@ class SimArm(VlaNode):
         response.success = not response.message
         return response
 
-    def _declare_silent(self) -> None:
-        about = (
-            "streams that stop, to test what happens then: cameras, joint_states (comma-separated)"
-        )
-        if not self.has_parameter("silent"):
-            self.declare_parameter("silent", "", ParameterDescriptor(description=about))
-        cameras = self.robot.camera_names
-        self._silent = streams.silent(self.get_parameter("silent").value, cameras)
+    def _declare_faults(self) -> None:
+        self._faults = Faults(self.robot.camera_names)
+        for kind, about in ABOUT.items():
+            if not self.has_parameter(kind):
+                self.declare_parameter(kind, "", ParameterDescriptor(description=about))
+            self._faults.set(kind, self.get_parameter(kind).value)
         self.add_on_set_parameters_callback(self._on_parameters)
 
     def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         for parameter in parameters:
-            if parameter.name == "silent":
+            if parameter.name in ABOUT:
                 try:
-                    self._silent = streams.silent(str(parameter.value), self.robot.camera_names)
+                    self._faults.set(parameter.name, str(parameter.value))
                 except UserError as error:
                     return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)

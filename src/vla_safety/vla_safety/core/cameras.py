@@ -6,11 +6,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from vla_common.core.errors import ConfigError
 from vla_common.core.robot import Robot
 from vla_safety.core.reasons import Reason
 
 TEXT = 80
 """Characters of a fault's text that are passed on."""
+UNHEARD = ((Reason.CAMERA_SILENT, "camera_ingest was not heard"),)
+SILENT = ((Reason.CAMERA_SILENT, "camera_ingest is silent"),)
+UNUSABLE = ((Reason.CAMERA_SILENT, "what camera_ingest sends is not usable"),)
 FROZEN, DARK, WRONG = "frozen", "dark", "wrong"
 """Faults that camera_ingest tells of; WRONG begins one of size, encoding or length."""
 
@@ -33,12 +37,25 @@ def _texts(values: Any) -> list[str] | None:
     return list(values) if all(isinstance(value, str) for value in values) else None
 
 
+def _check_rates(robot: Robot) -> None:
+    age_ms = robot.safety.camera_age_ms
+    for name, camera in zip(robot.camera_names, robot.cameras):
+        period_ms = 1e3 / camera.rate
+        if camera.required and age_ms <= period_ms:
+            raise ConfigError(
+                robot.source,
+                "safety.camera_age_ms",
+                age_ms,
+                f"more than the period of cameras.{name} at {camera.rate:g} Hz, {period_ms:g} ms",
+            )
+
+
 class CameraWatch:
     """The newest report on the required cameras.
 
     A report counts while it is younger than ``safety.camera_age_ms``: when camera_ingest falls
     silent, nothing is known of any camera. With ``safety.camera_watch: false`` there are no
-    faults.
+    faults. Raises :class:`ConfigError` when a camera is too slow to be that young.
     """
 
     def __init__(self, robot: Robot) -> None:
@@ -47,6 +64,8 @@ class CameraWatch:
         self.required = tuple(
             name for name, camera in zip(robot.camera_names, robot.cameras) if camera.required
         )
+        if self.watched:
+            _check_rates(robot)
         self._age_ms = safety.camera_age_ms
         self._age_ns = round(safety.camera_age_ms * 1e6)
         self._future_ns = round(safety.future_ms * 1e6)
@@ -54,14 +73,22 @@ class CameraWatch:
         self._dark_frames = safety.camera_dark_frames
         self._sent_ns = -1
         self._faults: tuple[Fault, ...] = ()
-        self._unheard = ((Reason.CAMERA_SILENT, "camera_ingest was not heard"),)
-        self._silent = ((Reason.CAMERA_SILENT, "camera_ingest is silent"),)
+        self._silent = UNHEARD
 
     def update(
         self, sent_ns: Any, names: Any, ages_ms: Any, repeated: Any, dark: Any, texts: Any,
         now_ns: int,
     ) -> bool:  # fmt: skip
-        """Take a report, see vla_msgs/CameraHealth; return whether it was usable.
+        """Take a report, see vla_msgs/CameraHealth; return whether it was usable."""
+        usable = self._take(sent_ns, names, ages_ms, repeated, dark, texts, now_ns)
+        self._silent = SILENT if usable else UNUSABLE
+        return usable
+
+    def _take(
+        self, sent_ns: Any, names: Any, ages_ms: Any, repeated: Any, dark: Any, texts: Any,
+        now_ns: int,
+    ) -> bool:  # fmt: skip
+        """Keep a report that is usable.
 
         One that is not usable leaves the one before it to grow old: wrong sizes, numbers that are
         not finite or negative, a required camera that is missing, a time of sending that does not
@@ -109,9 +136,9 @@ class CameraWatch:
         """Return what is wrong now, with the camera and why; empty when nothing is."""
         if not self.watched:
             return ()
-        if self._sent_ns < 0:
-            return self._unheard
-        return self._silent if now_ns - self._sent_ns > self._age_ns else self._faults
+        if self._sent_ns >= 0 and now_ns - self._sent_ns <= self._age_ns:
+            return self._faults
+        return self._silent
 
     def age_ns(self, now_ns: int) -> int | None:
         """Return the age of the newest report, None before the first."""

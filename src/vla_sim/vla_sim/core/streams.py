@@ -34,11 +34,14 @@ def check(robot: Robot) -> None:
             raise ConfigError(where, f"cameras.{name}.rate", camera.rate, allowed)
 
 
-def silent(value: str, cameras: Sequence[str]) -> frozenset[str]:
-    """Return the streams named in a comma-separated list. Raises ConfigError for another name."""
+def named(kind: str, value: str, cameras: Sequence[str]) -> frozenset[str]:
+    """Return the streams named in a comma-separated list. Raises ConfigError for another name.
+
+    ``kind`` is the parameter; joint states can be silent, but neither frozen nor dark.
+    """
     names = frozenset(name.strip() for name in value.split(",") if name.strip())
-    known = (*cameras, JOINT_STATES)
+    known = (*cameras, JOINT_STATES) if kind == "silent" else tuple(cameras)
     for name in names:
         if name not in known:
-            raise ConfigError("sim_arm", "silent", name, "any of " + ", ".join(known))
+            raise ConfigError("sim_arm", kind, name, "any of " + ", ".join(known))
     return names
