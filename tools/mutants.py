@@ -229,6 +229,7 @@ def main() -> int:
         parser.error(f"--only {options.only}: allowed are {', '.join(sorted(known))}")
     if options.fresh:
         shutil.rmtree(PLACE, ignore_errors=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # mutmut would live on without us
     if not options.show:
         prepare()
         patterns = undecided(only)
