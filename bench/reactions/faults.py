@@ -170,11 +170,60 @@ def heartbeat_back(rig: Rig) -> None:
     rig.button.silent = False
 
 
-def stop_service(rig: Rig) -> int:
-    """Call the stop service."""
-    now_ns = time.monotonic_ns()
-    rig.watcher.services["stop"].call_async(Trigger.Request())
-    return now_ns
+def called(service: str) -> Callable[[Rig], int]:
+    """Return the call of one of the gate's services."""
+
+    def inject(rig: Rig) -> int:
+        now_ns = time.monotonic_ns()
+        rig.watcher.services[service].call_async(Trigger.Request())
+        return now_ns
+
+    return inject
+
+
+def camera(change: Callable[[Any], Any]) -> Callable[[Rig], int]:
+    """Change every report of camera_ingest from now on; the fault is the first one."""
+
+    def inject(rig: Rig) -> int:
+        sent: list[int] = []
+
+        def tamper(message: Any) -> Any:
+            if not sent:
+                sent.append(time.monotonic_ns())
+            return change(message)
+
+        assert rig.graph.cameras is not None
+        rig.graph.cameras.tamper = tamper
+        end = time.monotonic() + 1.0
+        while not sent and time.monotonic() < end:
+            time.sleep(0.001)
+        return sent[0]
+
+    return inject
+
+
+def cameras_well(rig: Rig) -> None:
+    """Report that every camera is well."""
+    assert rig.graph.cameras is not None
+    rig.graph.cameras.tamper = lambda message: message
+
+
+def frozen(message: Any) -> Any:
+    """Report that the first camera repeats its image."""
+    message.repeated[0], message.faults = 5, ["frozen", *message.faults[1:]]
+    return message
+
+
+def dark(message: Any) -> Any:
+    """Report that the first camera is dark."""
+    message.dark[0], message.faults = 10, ["dark", *message.faults[1:]]
+    return message
+
+
+def camera_stale(message: Any) -> Any:
+    """Report that the first camera sends nothing."""
+    message.age_ms[0], message.faults = 160.0, ["no image", *message.faults[1:]]
+    return message
 
 
 def second_publisher(rig: Rig) -> int:
@@ -197,7 +246,7 @@ def full_disk_then_stop(rig: Rig) -> int:
     time.sleep(0.3)
     if not rig.cruising():
         raise RuntimeError("the arm slowed down because its log could not be written")
-    return stop_service(rig)
+    return called("stop")(rig)
 
 
 def send(name: str, number: signal.Signals) -> Callable[[Rig], int]:
@@ -231,7 +280,17 @@ FAULTS = (
     Fault("estop", "emergency stop pressed", 0.160, pressed, released, LATCHED, "estop_pressed"),
     Fault("heartbeat", "emergency stop silent", 0.160, heartbeat_lost, heartbeat_back, LATCHED,
           "estop_heartbeat_lost"),
-    Fault("stop", "~/stop called", 0.160, stop_service, states=LATCHED, reason="stop_requested"),
+    Fault("estop_service", "~/estop called", 0.160, called("estop"), states=LATCHED,
+          reason="estop_pressed"),
+    Fault("stop", "~/stop called", 0.160, called("stop"), states=LATCHED, reason="stop_requested"),
+    Fault("frozen", "a camera reported frozen", 0.200, camera(frozen), cameras_well, HELD,
+          "camera_frozen"),
+    Fault("dark", "a camera reported dark", 0.200, camera(dark), cameras_well, HELD,
+          "camera_dark"),
+    Fault("camera_stale", "a camera reported silent", 0.200, camera(camera_stale), cameras_well,
+          HELD, "camera_stale"),
+    Fault("ingest_silent", "camera_ingest silent", 0.200, camera(lambda message: None),
+          cameras_well, HELD, "camera_health_lost"),
     Fault("joint_states", "joint states stop", 0.060, lambda rig: rig.silence("joint_states"),
           lambda rig: rig.silence("") and None, HELD, "joint_state_stale"),
     Fault("gate_kill", "gate killed", 0.070, send(GATE, signal.SIGKILL)),

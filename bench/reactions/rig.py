@@ -167,8 +167,8 @@ class Rig:
             self.watcher.node.create_subscription(
                 JointState, topic, self._on_joints, qos.JOINT_STATES
             )
-            self.button.start()
             self.graph.wait_active(60.0)
+            self.button.start()
             self.source.start()
         except BaseException:
             self.graph.__exit__()

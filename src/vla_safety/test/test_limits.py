@@ -77,3 +77,19 @@ def test_a_horizon_without_room_for_a_stop_is_refused():
     limits = limits_of(make_robot(1))
     with pytest.raises(ConfigError, match="max_horizon_ms"):
         Planner(limits, Safety(lookahead_ms=80.0, max_horizon_ms=80.0), "file")
+
+
+def test_deceleration_may_be_stated_for_one_joint():
+    robot = make_robot(2)
+    one = dataclasses.replace(robot.limits[1], has_deceleration_limits=True, max_deceleration=9.0)
+    limits = limits_of(dataclasses.replace(robot, limits=(robot.limits[0], one)))
+    assert limits.d_max.tolist() == [6.0, 9.0]
+    assert limits.a_max.tolist() == [6.0, 6.0]
+
+
+def test_the_message_names_the_file():
+    robot = make_robot(2)
+    bad = dataclasses.replace(robot.limits[1], max_velocity=0.0)
+    robot = dataclasses.replace(robot, limits=(robot.limits[0], bad), source="my_robot.yaml")
+    with pytest.raises(ConfigError, match=r"my_robot\.yaml"):
+        limits_of(robot)

@@ -71,11 +71,12 @@ def test_the_command_uses_several_processes_and_says_what_it_found():
     assert "largest jerk / limit: " in done.stdout
 
 
-def test_ctrl_c_gives_the_figures_so_far():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_gives_the_figures_so_far(number):
     words = command("--steps", "1e9", "--jobs", "2")
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         run.stderr.readline()  # the first line of progress
-        run.send_signal(signal.SIGINT)
+        run.send_signal(number)
         begun = time.monotonic()
         out, err = run.communicate(timeout=30)
     assert "interrupted" in out, err

@@ -30,7 +30,11 @@ class Campaign(Generic[Found]):
         self.interrupted = False
 
     def run(self, steps: int, seed: int, jobs: int, what: str = "steps") -> int:
-        """Return how many trials were run; Ctrl-C ends it early without losing a result."""
+        """Return how many trials were run; Ctrl-C ends it early without losing a result.
+
+        So does SIGTERM, since the processes of a pool outlive one that ends otherwise.
+        """
+        before = signal.signal(signal.SIGTERM, _interrupt)
         begun = time.monotonic()
         shown = begun
         trials = 0
@@ -50,6 +54,7 @@ class Campaign(Generic[Found]):
             self.interrupted = True
         finally:
             results.close()
+            signal.signal(signal.SIGTERM, before)
             if sys.stderr.isatty():
                 print(" " * 79, end="\r", file=sys.stderr, flush=True)
         self.seconds = time.monotonic() - begun
@@ -61,12 +66,21 @@ class Campaign(Generic[Found]):
                 yield self._trial(seed)
                 seed += 1
         context = multiprocessing.get_context("fork")
-        quiet = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for this process alone
-        with context.Pool(jobs, initializer=signal.signal, initargs=quiet) as pool:
+        with context.Pool(jobs, initializer=_begin_worker) as pool:
             while True:  # in rounds, since a pool takes all of an endless list at once
                 seeds = range(seed, seed + 64 * jobs)
                 yield from pool.imap_unordered(self._trial, seeds, chunksize=4)
                 seed = seeds.stop
+
+
+def _begin_worker() -> None:
+    """Leave Ctrl-C to the process that started this one, and end when that says so."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _show(done: int, steps: int, seconds: float, what: str) -> None:

@@ -1,0 +1,254 @@
+"""What the gate remembers: streaks of bad plans, causes of holds, the pose, who follows.
+
+Borders and beginnings, found missing by mutants.
+"""
+
+import numpy as np
+import pytest
+from safety_world import make_robot
+
+from vla_safety.core.anchoring import Anchoring
+from vla_safety.core.causes import Causes
+from vla_safety.core.limits import limits_of
+from vla_safety.core.motion import LEAD_NS, Motion
+from vla_safety.core.publisher_watch import CommandMode, PublisherWatch
+from vla_safety.core.reasons import Counts, Reaction, Reason
+from vla_safety.core.sources import EstopWatch, JointWatch
+from vla_safety.core.state_machine import Event, Machine, State
+from vla_safety.core.streaks import Streaks, Trust
+
+START = 10**10
+
+
+# --- streaks ---------------------------------------------------------------------------------
+def streaks(**safety):
+    return Streaks(make_robot(2, bad_shape_latch=3, **safety).safety)
+
+
+def test_refusals_are_counted_until_a_plan_passes():
+    found = streaks()
+    assert found.refused == 0
+    for count in (1, 2, 3):
+        found.refuse(Reason.STALE, False)
+        assert found.refused == count
+    found.accept()
+    assert found.refused == 0
+
+
+def test_three_malformed_plans_in_a_row_latch():
+    found = streaks()
+    shape = [found.refuse(reason, False) for reason in (Reason.NAMES, Reason.ORDER, Reason.STEP)]
+    assert shape == [Reaction.COUNT, Reaction.COUNT, Reaction.LATCH]
+
+
+def test_another_fault_in_between_begins_the_streak_anew():
+    found = streaks()
+    order = (Reason.NAMES, Reason.NAMES, Reason.STALE, Reason.NAMES, Reason.NAMES, Reason.NAMES)
+    answers = [found.refuse(reason, False) for reason in order]
+    assert answers == [Reaction.COUNT] * 5 + [Reaction.LATCH]
+
+
+def test_a_cause_that_latched_before_latches_at_once():
+    assert streaks().refuse(Reason.NAMES, True) is Reaction.LATCH
+    assert streaks().refuse(Reason.STALE, True) is Reaction.COUNT
+
+
+def test_two_plans_in_a_row_that_are_not_finite_hold():
+    found = streaks()
+    order = (Reason.NON_FINITE, Reason.STALE, Reason.NON_FINITE, Reason.NON_FINITE)
+    answers = [found.refuse(reason, False) for reason in order]
+    assert answers == [Reaction.COUNT] * 3 + [Reaction.HOLD]
+    found.held_over()
+    assert found.refuse(Reason.NON_FINITE, False) is Reaction.COUNT
+    assert found.refuse(Reason.NON_FINITE, False) is Reaction.HOLD
+
+
+def test_confidence_on_the_threshold_is_enough():
+    found = streaks(low_confidence=0.5, hold_confidence=0.2)
+    assert not found.is_low(0.5)
+    assert found.is_low(np.nextafter(0.5, 0.0))
+    said = [found.weigh(0.2) for _ in range(9)]
+    assert said == [Trust.UNDECIDED] * 4 + [Trust.LOW] * 5
+    assert found.trusted is True
+    said = [found.weigh(0.19) for _ in range(5)]
+    assert said == [Trust.LOW] * 4 + [Trust.NONE]
+    assert found.trusted is False
+
+
+def test_one_plan_of_another_kind_begins_confidence_anew():
+    found = streaks(low_confidence=0.5, hold_confidence=0.2)
+    for values in ([0.1] * 4, [0.3], [0.1] * 4, [0.9]):
+        for value in values:
+            assert found.weigh(value) is not Trust.NONE
+    said = [found.weigh(value) for value in [0.3] * 4 + [0.9] + [0.3] * 5]
+    assert said == [Trust.UNDECIDED] * 9 + [Trust.LOW]
+    said = [found.weigh(value) for value in [0.9] * 4 + [0.3] + [0.9] * 5]
+    assert said == [Trust.UNDECIDED] * 9 + [Trust.SURE]
+
+
+# --- causes ----------------------------------------------------------------------------------
+def test_a_cause_is_counted_once_while_it_lasts():
+    counts = Counts()
+    causes = Causes(counts, 100)
+    for now in (10, 20, 30):
+        causes.hold(Reason.STALE, now)
+        causes.latch(Reason.ESTOP, now)
+        causes.hold(Reason.JUMP, now, count=False)
+    assert counts.total[Reason.STALE] == counts.total[Reason.ESTOP] == 1
+    assert counts.last_ns[Reason.STALE] == 10
+    assert counts.total[Reason.JUMP] == 0
+    assert causes.latched == {Reason.ESTOP: 30}
+
+
+def test_a_hold_is_over_when_its_cause_was_away_for_longer():
+    causes = Causes(Counts(), 100)
+    causes.hold(Reason.STALE, 10)
+    causes.hold(Reason.JUMP, 20)
+    assert not causes.settle(110)
+    assert set(causes.holding) == {Reason.STALE, Reason.JUMP}
+    assert not causes.settle(111)
+    assert set(causes.holding) == {Reason.JUMP}
+    assert causes.settle(121)
+
+
+# --- anchoring -------------------------------------------------------------------------------
+class Standing:
+    """A motion at rest at ``at``, and an arm measured wherever it is said to be."""
+
+    def __init__(self, at=(1.0, 1.0), **robot):
+        made = make_robot(**{"joints": 2, "tracking_tolerance": 0.15, **robot})
+        limits = limits_of(made)
+        self.joints = JointWatch(limits, made.safety)
+        self.motion = Motion(limits, made.safety, "test")
+        self.anchoring = Anchoring(limits, self.joints, self.motion)
+        self.at = np.array(at)
+        self.motion.anchor(self.at, START - LEAD_NS)
+
+    def measured(self, q, v=(0.0, 0.0)):
+        self.joints.update(["j0", "j1"], list(q), list(v), START)
+
+    def moving(self):
+        """Let the motion be under way."""
+        before = self.motion.path
+        self.motion.path = type(before)(
+            before.start_ns, before.step_ns, np.vstack((before.q, before.q)),
+            np.array([[0.1, 0.1], [0.0, 0.0]]), 1,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(("span", "far"), [(4.0, 0.02), (0.04, 0.002)])
+def test_how_far_is_off(span, far):
+    found = Standing(at=(1.0, 1.0), q_min=1.0 - span / 2, q_max=1.0 + span / 2)
+    for side in (1.0, -1.0):
+        found.measured([1.0, 1.0 + side * (far - 1e-9)])
+        assert not found.anchoring.off(START)
+        found.measured([1.0, 1.0 + side * (far + 1e-9)])
+        assert found.anchoring.off(START)
+
+
+@pytest.mark.parametrize("act", ["catch_up", "follow_by_hand"])
+def test_the_measured_pose_is_taken_at_a_standstill(act):
+    found = Standing()
+    found.joints.lag_ticks = 5
+    found.measured([1.01, 1.0])
+    getattr(found.anchoring, act)(START)
+    assert found.motion.path.q[0].tolist() == [1.0, 1.0]  # near enough
+    found.measured([1.1, 1.0])
+    getattr(found.anchoring, act)(START)
+    assert found.motion.path.q[0].tolist() == [1.1, 1.0]
+    assert found.joints.lag_ticks == (0 if act == "catch_up" else 5)
+
+
+@pytest.mark.parametrize("act", ["catch_up", "follow_by_hand"])
+def test_the_measured_pose_is_not_taken_while_a_path_is_under_way(act):
+    found = Standing()
+    found.moving()
+    path = found.motion.path
+    for q in ([1.0, 1.0], [1.1, 1.0]):
+        found.measured(q)
+        getattr(found.anchoring, act)(START)
+        assert found.motion.path is path
+
+
+def test_nor_while_the_arm_moves():
+    found = Standing()
+    path = found.motion.path
+    found.measured([1.1, 1.0], v=[0.5, 0.0])
+    found.anchoring.catch_up(START)
+    assert found.motion.path is path
+
+
+# --- the publisher, emergency stops, the machine ------------------------------------------------
+def test_a_publisher_that_was_not_heard():
+    watch = PublisherWatch(250)
+    assert (watch.mode, watch.cause, watch.seq, watch.problems) == (CommandMode.WAITING, "", 0, ())
+    assert watch.silent(0)
+    assert watch.silent(10**18)
+    assert watch.blocked_by(0, 0) == ["joint_command_publisher is not heard on /vla/command_state"]
+    assert watch.fault(0, 0) == "joint_command_publisher is silent"
+
+
+def test_a_publisher_is_silent_after_its_time_and_heard_at_time_zero():
+    watch = PublisherWatch(250)
+    watch.update(CommandMode.ARMED, "", 1, (), 0)
+    assert not watch.silent(0)
+    assert not watch.silent(250)
+    assert watch.silent(251)
+
+
+@pytest.mark.parametrize("mode", [-1, 4, 99, "1", None, 1.0])
+def test_an_unknown_mode_counts_as_waiting(mode):
+    watch = PublisherWatch(250)
+    watch.update(mode, "fine", 1, (), 0)
+    assert watch.mode is CommandMode.WAITING
+    assert watch.cause == f"it told of an unknown mode, {mode!r}"
+
+
+def test_what_is_no_number_and_no_list():
+    watch = PublisherWatch(250)
+    watch.update(CommandMode.ARMED, "", "7", "trouble", 0)
+    assert watch.seq == 0
+    assert watch.problems == ("trouble",)
+    watch.update(CommandMode.ARMED, "", 1, (), 0)
+    assert watch.blocked_by(1, 0) == []
+
+
+def test_the_time_to_begin_to_follow():
+    watch = PublisherWatch(250)
+    watch.update(CommandMode.ARMED, "", 1, (), 1000)
+    assert watch.fault(1000, 1250) == ""
+    watch.update(CommandMode.ARMED, "", 1, (), 1251)
+    assert watch.fault(1000, 1251) == "joint_command_publisher is not following but armed"
+    watch.update(CommandMode.FOLLOWING, "", 1, (), 1252)
+    assert watch.fault(1000, 1252) == ""
+    watch.update(CommandMode.ARMED, "gave up", 1, (), 1253)
+    assert watch.fault(1000, 1253) == "joint_command_publisher is not following but armed: gave up"
+    followed = PublisherWatch(250)
+    followed.update(CommandMode.FOLLOWING, "", 1, (), 1000)
+    followed.update(CommandMode.ARMED, "", 1, (), 1001)
+    assert followed.fault(1000, 1001)  # it followed since the enable, and does no more
+    assert followed.fault(1001, 1001) == ""  # that was before the enable
+
+
+def test_nobody_speaks_in_the_name_of_the_own_source():
+    estop = EstopWatch(make_robot(2).safety)
+    assert estop.tripped_by == ""
+    estop.update("", True, 0)
+    assert estop.pressed() != []
+    estop = EstopWatch(make_robot(2).safety)
+    estop.expect("gpio", 0)
+    estop.update("gpio", True, 0)
+    assert estop.pressed() == ["gpio (topic)"]
+    assert estop.unheard() == ["gpio"]
+
+
+def test_a_machine_knows_where_it_came_from():
+    machine = Machine()
+    assert machine.previous is State.INACTIVE
+    for i in range(300):
+        machine.raise_event(Event.ENABLE, 2 * i)
+        machine.raise_event(Event.DEACTIVATE, 2 * i + 1)
+    changes = machine.take_changes()
+    assert len(changes) == 256  # no more are kept than that
+    assert changes[-1].number == machine.transitions == 600
+    assert machine.take_changes() == ()
