@@ -8,6 +8,8 @@ from test_robot_file import GOOD
 from vla_common.core.errors import ConfigError
 from vla_common.core.robot import from_parameters
 
+LIMIT = '<limit lower="-9" upper="9" velocity="9" effort="9"/>'
+
 SPACE = {
     "kinematics": {"elbow_frame": "link2", "exclude_pairs": ["a:b"]},
     "workspace": {
@@ -23,9 +25,20 @@ SPACE = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def urdf(tmp_path_factory):
+    """Write the URDF that the robot files of this module name."""
+    joints = "".join(
+        f'<joint name="{name}" type="revolute">{LIMIT}</joint>' for name in GOOD["robot"]["joints"]
+    )
+    links = "".join(f'<link name="{name}"/>' for name in ("base_link", "tcp", "link2"))
+    path = tmp_path_factory.mktemp("urdf") / "arm.urdf"
+    path.write_text(f'<robot name="r">{links}{joints}</robot>')
+    SPACE["robot"] = {**GOOD["robot"], "urdf": str(path)}
+
+
 def values(path=None, value=None):
     result = {**copy.deepcopy(GOOD), **copy.deepcopy(SPACE)}
-    result["robot"]["urdf"] = "arm.urdf"
     if path is None:
         return result
     place = result

@@ -17,9 +17,16 @@ from test_gate_node import flat
 from vla_safety.node import SafetyGate
 
 URDF = """
-<robot name="r"><link name="base_link"/><link name="tcp"/>
-  <joint name="j0" type="revolute"><limit lower="-1" upper="1.5" velocity="0.7"/></joint>
-  <joint name="j1" type="continuous"><limit velocity="0.9"/></joint>
+<robot name="r">
+  <link name="base_link"/><link name="arm"/><link name="tcp"/>
+  <joint name="j0" type="revolute">
+    <parent link="base_link"/><child link="arm"/>
+    <limit lower="-1" upper="1.5" velocity="0.7" effort="10"/>
+  </joint>
+  <joint name="j1" type="continuous">
+    <parent link="arm"/><child link="tcp"/>
+    <limit velocity="0.9" effort="10"/>
+  </joint>
 </robot>
 """
 
@@ -29,6 +36,7 @@ def values(tmp_path: Path) -> dict[str, Any]:
     found = make_robot(2).parameters
     (tmp_path / "arm.urdf").write_text(URDF)
     found["robot"]["urdf"] = str(tmp_path / "arm.urdf")
+    found["robot"]["home"] = [0.0, 0.0]
     least = {"has_acceleration_limits": True, "max_acceleration": 6.0}
     found["joint_limits"] = {name: dict(least) for name in ("j0", "j1")}
     return found
