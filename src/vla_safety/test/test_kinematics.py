@@ -56,9 +56,8 @@ def test_without_a_urdf_there_are_no_checks():
 @pytest.mark.parametrize(
     ("changes", "key", "words"),
     [
-        ({"robot": {"base_frame": "base"}}, "robot.base_frame", "a link of the URDF: "),
+        ({"robot": {"base_frame": "base"}}, "robot.base_frame", "a link of "),
         ({"robot": {"base_frame": "fore"}}, "robot.base_frame", "does not move"),
-        ({"robot": {"tcp_frame": "tool"}}, "workspace.room.frames", "'tool'"),
         ({"kinematics": {"elbow_frame": ""}}, "kinematics.elbow_frame", "names the elbow"),
         ({"kinematics": {"elbow_frame": "knee"}}, "workspace.room.frames", "'knee'"),
         ({"kinematics": {"exclude_pairs": ["fore:tabel"]}}, "kinematics.exclude_pairs", "'tabel'"),
