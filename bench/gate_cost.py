@@ -29,6 +29,7 @@ from vla_common.core.robot import Robot, from_parameters, read_parameters
 from vla_common.core.trace import Trace
 from vla_safety.core import clearance
 from vla_safety.core.gate import Gate
+from vla_safety.core.state_machine import ENABLED
 from vla_safety.core.values import RawChunk
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,6 +38,9 @@ URDF = ROOT / "src" / "vla_sim" / "vla_sim" / "models" / "sim_arm.urdf"
 APART = 0.9  # [m] between the two arms' bases
 AIM_MS = {7: 0.5, 14: 1.0}
 PERIOD_NS = 50_000_000
+SWING = 0.25  # [rad] of every joint about home
+DIP = 0.7  # [rad] half of what the shoulder leans forward into the table
+DIP_S = 6.0  # [s] from home to home
 PARTS = ("on_chunk, whole", "reference", "planner", "clearance", "tick")
 
 
@@ -105,31 +109,40 @@ def load(values: dict[str, Any], count: int) -> tuple[Robot, clearance.Clearance
 
 
 class Timed:
-    """Wraps a call and keeps what each took [ms]."""
+    """Wraps a call and keeps what each took [ms], by the clock and of this thread's CPU time.
+
+    Whatever else the machine does counts by the clock only.
+    """
 
     def __init__(self, call: Callable[..., Any]) -> None:
         self._call = call
         self.ms: list[float] = []
+        self.cpu_ms: list[float] = []
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Call, and note the time."""
-        begun_ns = time.perf_counter_ns()
+        cpu_ns, begun_ns = time.thread_time_ns(), time.perf_counter_ns()
         result = self._call(*arguments, **named)
         self.ms.append((time.perf_counter_ns() - begun_ns) * 1e-6)
+        self.cpu_ms.append((time.thread_time_ns() - cpu_ns) * 1e-6)
         return result
 
 
 def plan_rows(
-    home: np.ndarray, seconds: float, swing: float, phase: np.ndarray, rows: int = 8
+    home: np.ndarray, seconds: float, dip: float, phase: np.ndarray, rows: int = 8
 ) -> np.ndarray:
-    """Return a plan (rows, joints) that swings about ``home`` by ``swing`` [rad]."""
+    """Return a plan (rows, joints) that swings about ``home`` and leans forward, ``dip`` [rad]."""
+    swing = SWING
     times = seconds + 0.05 * np.arange(1, rows + 1)[:, None]
     rates = 0.35 + 0.09 * (np.arange(len(home)) % 7)
     start = min(1.0, seconds / 2.0)
-    return np.asarray(home + start * swing * np.sin(2 * np.pi * rates * times + phase))
+    wanted = home + start * swing * np.sin(2 * np.pi * rates * times + phase)
+    down = 1.0 - np.cos(2 * np.pi * times / DIP_S)
+    wanted[:, 1::7] += dip * down  # the shoulder: the hand goes into the table, and comes back
+    return np.asarray(wanted)
 
 
-def measure(count: int, swing: float, plans: int, checked: bool = True) -> dict[str, Any]:
+def measure(count: int, dip: float, plans: int, checked: bool = True) -> dict[str, Any]:
     """Send plans through a gate; return what each part took and what the checks looked at."""
     values = arms_robot(count)
     if not checked:
@@ -150,34 +163,55 @@ def measure(count: int, swing: float, plans: int, checked: bool = True) -> dict[
     if checks is not None:
         parts["clearance"] = Timed(checks.check)
         checks.check = parts["clearance"]  # type: ignore[method-assign]
-    names, still = list(robot.joints), [0.0] * len(home)
-    gate.on_joint_state(names, home.tolist(), still, now)
+    names = list(robot.joints)
+    for _ in range(10):  # a path that stands still goes out, and the publisher takes it
+        now += PERIOD_NS
+        neighbours(gate, names, home, now)
+        gate.tick(now)
+    neighbours(gate, names, home, now)
     allowed, why = gate.enable(now)
     if not allowed:
         raise RuntimeError(why)
-    rows, held = 0, 0
+    rows, held, eased = 0, 0, 0
     gc.collect()
     gc.freeze()
     for number in range(plans):
         now += PERIOD_NS
         q = motion.command(now)[0]
-        gate.on_joint_state(names, q.tolist(), still, now)
+        neighbours(gate, names, q, now)
         parts["tick"](now)
         # towards what is wanted, but never so far ahead that it would be a jump
-        wanted = plan_rows(home, number * 0.05, swing, phase)
+        wanted = plan_rows(home, number * 0.05, dip, phase)
         wanted = q + np.clip(wanted - q, -0.07 * np.arange(1, 9)[:, None], 0.07 * np.arange(1, 9)[:, None])  # fmt: skip  # noqa: E501
         parts["on_chunk, whole"](raw(gate, names, wanted, number, now), now)
         held += gate.state.name == "HOLD"
+        eased += motion.ease < 1.0
         rows += len(motion.path.q) if motion.path is not None else 0
     return {
         "joints": len(home),
         "pairs": len(checks.pairs) if checks else 0,
         "rows": rows / plans,
         "held": held / plans,
-        "eased": float(motion.ease),
+        "eased": eased / plans,
         "searched": checks.searched / plans if checks else 0.0,
-        "parts": {name: summary(timed.ms[20:]) for name, timed in parts.items()},
+        "parts": {
+            name: {
+                **summary(timed.ms[20:]),
+                "cpu_p99": float(np.percentile(timed.cpu_ms[20:], 99)),
+            }
+            for name, timed in parts.items()
+        },
     }
+
+
+def neighbours(gate: Gate, names: list[str], q: np.ndarray, now: int) -> None:
+    """Tell the gate that arm, cameras and publisher are as they should be."""
+    gate.on_joint_state(names, q.tolist(), [0.0] * len(q), now)
+    cameras = list(gate.robot.camera_names)
+    count = len(cameras)
+    gate.on_camera_health(now, cameras, [20.0] * count, [1] * count, [0] * count, [""] * count, now)
+    enabled = gate.state in ENABLED
+    gate.on_command_state(2 if enabled else 1, "", gate.announcer.seq, [], now)
 
 
 def raw(gate: Gate, names: list[str], rows: np.ndarray, number: int, now: int) -> RawChunk:
@@ -210,7 +244,7 @@ def allocated(plans: int = 50) -> int:
     robot, checks = load(arms_robot(1), 1)
     assert checks is not None
     home = np.array(robot.identity.home)
-    rows = plan_rows(home, 3.0, 0.2, np.zeros(len(home)), 20)
+    rows = plan_rows(home, 3.0, 0.0, np.zeros(len(home)), 20)
     checks.check(rows)
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
@@ -223,16 +257,20 @@ def allocated(plans: int = 50) -> int:
 
 def table(results: dict[str, dict[str, Any]]) -> str:
     """Return the figures as Markdown."""
-    lines = ["| gate, one plan (ms) | part | p50 | p95 | p99 | max |", "|---|---|---|---|---|---|"]
+    columns = ("p50", "p95", "p99", "max", "cpu_p99")
+    lines = [
+        "| gate, one plan (ms) | part | p50 | p95 | p99 | max | p99 of CPU time |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, result in results.items():
         words = (
             f"{name}: {result['pairs']} pairs, {result['rows']:.0f} rows, "
-            f"{100 * result['held']:.0f} % held"
+            f"{100 * result['eased']:.0f} % slowed, {100 * result['held']:.0f} % held"
         )
         for part in PARTS:
             found = result["parts"].get(part)
             if found:
-                figures = " | ".join(f"{found[key]:.3f}" for key in ("p50", "p95", "p99", "max"))
+                figures = " | ".join(f"{found[key]:.3f}" for key in columns)
                 lines.append(f"| {words} | {part} | {figures} |")
                 words = ""
     return "\n".join(lines)
@@ -249,20 +287,21 @@ def main(arguments: list[str]) -> int:
     if options.plans < 100:
         parser.error("--plans >= 100 is needed for percentiles")
     results = {
-        "7 joints, unchecked": measure(1, 0.25, options.plans, checked=False),
-        "7 joints": measure(1, 0.25, options.plans),
-        "7 joints, into things": measure(1, 1.2, options.plans),
-        "14 joints, unchecked": measure(2, 0.25, options.plans, checked=False),
-        "14 joints": measure(2, 0.25, options.plans),
-        "14 joints, into things": measure(2, 1.2, options.plans),
+        "7 joints, unchecked": measure(1, 0.0, options.plans, checked=False),
+        "7 joints": measure(1, 0.0, options.plans),
+        "7 joints, into things": measure(1, DIP, options.plans),
+        "14 joints, unchecked": measure(2, 0.0, options.plans, checked=False),
+        "14 joints": measure(2, 0.0, options.plans),
+        "14 joints, into things": measure(2, DIP, options.plans),
     }
     print(table(results))
     print(f"\nheap growth over 50 checks of one path: {allocated()} bytes")
     for joints, aim in AIM_MS.items():
         for name in (f"{joints} joints", f"{joints} joints, into things"):
-            p99 = results[name]["parts"]["on_chunk, whole"]["p99"]
-            verdict = "met" if p99 <= aim else "NOT met"
-            print(f"{name}: p99 {p99:.3f} ms, aim {aim:g} ms {verdict}")
+            found = results[name]["parts"]["on_chunk, whole"]
+            verdict = "met" if found["p99"] <= aim else "NOT met"
+            words = f"p99 {found['p99']:.3f} ms, of CPU time {found['cpu_p99']:.3f} ms"
+            print(f"{name}: {words}; aim {aim:g} ms {verdict}")
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     return 0
