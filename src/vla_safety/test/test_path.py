@@ -113,3 +113,14 @@ def test_a_speed_of_rounding_errors_ends_at_zero_and_rest_needs_nothing():
     assert v.tolist() == [[0.0, 0.0]]
     q, v = stop_rows(np.zeros(2), np.zeros(2), limits(), DT)
     assert q.shape == v.shape == (0, 2)
+
+
+def test_between_two_rows_acceleration_is_constant():
+    path = Path(0, STEP, np.array([[1.0], [1.02], [1.03]]), np.array([[1.0], [3.0], [0.0]]), 1)
+    q, v = path.at(STEP // 4)
+    assert q[0] == pytest.approx(1.0 + (1.0 + 0.5 * 200.0 * 0.0025) * 0.0025)
+    assert v[0] == pytest.approx(1.5)
+    q, v = path.at(STEP + STEP // 2)
+    assert v[0] == pytest.approx(1.5)
+    assert q[0] == pytest.approx(1.02 + (3.0 - 0.5 * 300.0 * 0.005) * 0.005)
+    assert path.at(2 * STEP - 1)[1][0] > 0.0
