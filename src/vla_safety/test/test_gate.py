@@ -42,7 +42,7 @@ def test_a_good_plan_passes_and_names_its_observation(world):
     assert action.valid_until_ns == world.now + 60 * MS
     assert action.positions[0] == pytest.approx(np.zeros(3))
     assert not action.velocities[-1].any()
-    assert action.tail_start == 9
+    assert action.tail_start == 7
 
 
 BAD = [
@@ -437,9 +437,9 @@ def test_soft_start_ramps_the_speed():
         world.chunk(q + 0.03 * np.arange(1, 9)[:, None])
         speeds.append(float(np.abs(world.gate.motion.path.v).max()))
         world.tick(20), world.tick(20), world.tick(10)
-    assert speeds[4] < 0.3 * 0.72
+    assert speeds[4] < 0.3 * 0.84
     assert max(speeds) > 0.5
-    assert all(s <= 0.72 * max(0.05, i * 0.05 + 0.051) + 1e-9 for i, s in enumerate(speeds[:20]))
+    assert all(s <= 0.84 * max(0.05, i * 0.05 + 0.051) + 1e-9 for i, s in enumerate(speeds[:20]))
 
 
 def test_low_confidence_slows_down_with_hysteresis():
@@ -501,3 +501,37 @@ def test_values_are_frozen(world):
     action = world.chunk(np.zeros((8, 3))).action
     with pytest.raises(dataclasses.FrozenInstanceError):
         action.seq = 3
+
+
+# --- halfway between two ticks ------------------------------------------------------------------
+def test_silence_is_answered_halfway_between_two_ticks(world):
+    moving(world)
+    world.now += 49 * MS
+    assert world.take(world.gate.watch(world.now)).lease is not None
+    assert world.gate.state is State.ACTIVE
+    world.now += 2 * MS
+    output = world.take(world.gate.watch(world.now))
+    assert world.gate.state is State.HOLD
+    assert world.gate.machine.cause == "joint_state_stale"
+    assert output.action is not None and not output.action.velocities[-1].any()
+
+
+def test_a_heartbeat_lost_latches_halfway_between_two_ticks(world):
+    moving(world)
+    world.gate.on_estop("button", False, world.now)
+    for _ in range(15):
+        world.now += 10 * MS
+        world.joint_state(), world.publisher(), world.camera_health()
+        world.gate.watch(world.now)
+    assert world.gate.state is State.ACTIVE or world.gate.machine.cause == "no_chunk"
+    world.now += 1 * MS
+    world.gate.watch(world.now)
+    assert world.gate.state in (State.STOPPING, State.LATCHED)
+    assert world.gate.machine.cause == "estop_heartbeat_lost: button"
+
+
+def test_a_bug_halfway_latches(world, monkeypatch):
+    monkeypatch.setattr(world.gate.estop, "silent", lambda now_ns: 1 / 0)
+    world.gate.watch(world.now)
+    assert world.gate.state is State.LATCHED
+    assert isinstance(world.gate.last_error, ZeroDivisionError)

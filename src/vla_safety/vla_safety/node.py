@@ -38,7 +38,7 @@ from vla_safety.messages import action_message, lease_message, raw_chunk, state_
 from vla_safety.report import GateReport
 
 PRIORITY = 30  # SCHED_FIFO of the whole process
-PERIOD_NS = 20_000_000  # 50 Hz: the lease and the watching of the sources
+PERIOD_NS = 10_000_000  # 100 Hz: the lease, and the watching for silence; every other is a tick
 CLOCK_PAIR_NS = 2_000_000  # two clock readings further apart than this are not compared
 AUTO_ENABLE_NS = 1_000_000_000  # enable must be allowed for this long before auto_enable
 
@@ -62,6 +62,7 @@ class SafetyGate(VlaNode):
         self._entities: list[tuple[Any, Any]] = []
         self._blocked_ns = 0
         self._armed = False
+        self._halfway = False  # between two ticks
         self._asked = False  # a service changed something: tick at once
         self._shown: tuple[int, BaseException | None] = (-1, None)
 
@@ -206,10 +207,14 @@ class SafetyGate(VlaNode):
         with self._lock:
             try:
                 self._drain()
-                if deadline_ns or self._asked:
+                if deadline_ns:
+                    self._halfway = not self._halfway
+                if self._asked or (deadline_ns and not self._halfway):
                     self._asked = False
                     self._arm(gate, now_ns)
                     self._publish(gate.tick(*self._clocks()), 0)
+                elif deadline_ns:
+                    self._publish(gate.watch(time.monotonic_ns()), 0)
             except Exception as error:
                 self._failed(error)
         self._tell(gate)

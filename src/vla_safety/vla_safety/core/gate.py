@@ -158,6 +158,19 @@ class Gate:
         except Exception as error:
             return self.internal_error(error, now_ns)
 
+    def watch(self, now_ns: int) -> Output:
+        """Answer what fell silent, halfway between two ticks."""
+        try:
+            self._watch_estop(now_ns)
+            if self.state in ENABLED and self.joints.stale(now_ns):
+                self._hold(Reason.JOINT_STALE, now_ns)
+            self._watch_publisher(now_ns)
+            self._watch_cameras(now_ns)
+            self._watch_plans(now_ns)
+            return self._output(now_ns, lease=True)
+        except Exception as error:
+            return self.internal_error(error, now_ns)
+
     def stop(self, now_ns: int) -> tuple[bool, str]:
         """Stop and latch."""
         self._trip(Reason.STOP, now_ns)
