@@ -12,6 +12,7 @@ from vla_msgs.msg import CommandState
 
 from vla_command.core.path import GateState
 from vla_command.core.watchdog import Mode
+from vla_command.graph_watch import SETTLE_NS, SETTLING, GraphWatch
 from vla_common.diagnostics import ERROR
 
 VALUES = {
@@ -134,3 +135,16 @@ class Never:
 
     def done(self):
         return False
+
+
+def test_a_problem_that_is_gone_counts_for_a_second(monkeypatch):
+    watch = GraphWatch.__new__(GraphWatch)
+    watch._problem_ns = None
+    found: list[tuple[str, ...]] = [()]
+    monkeypatch.setattr(watch, "_problems", lambda now_ns: found[0], raising=False)
+    assert watch.look(0) == ()
+    found[0] = ("2 publishers",)
+    assert watch.look(10) == ("2 publishers",)
+    found[0] = ()
+    assert watch.look(10 + SETTLE_NS - 1) == SETTLING
+    assert watch.look(10 + SETTLE_NS) == ()

@@ -9,6 +9,10 @@ from vla_command.core.controller_check import PARAMETERS, node_of
 from vla_common.core.robot import Robot
 
 NOT_LOOKED = ("the controller was not looked at yet",)
+SETTLE_NS = 1_000_000_000
+"""For this long all must have been well: while the middleware of every process takes leave of a
+participant that died, or meets a new one, loops stall for longer than a lease lasts."""
+SETTLING = (f"controller and publishers are in order for less than {SETTLE_NS * 1e-9:g} s",)
 
 
 class GraphWatch:
@@ -18,6 +22,7 @@ class GraphWatch:
         controller = robot.controller
         self.others = 0  # publishers on the output topic besides this one
         self.subscribers = 0
+        self._problem_ns: int | None = None
         self._owner = owner
         self._topic = topic
         self._dry_run = controller.dry_run
@@ -27,7 +32,15 @@ class GraphWatch:
             self._client = ControllerClient(owner, controller.type, robot.joints, node)
 
     def look(self, now_ns: int) -> tuple[str, ...]:
-        """Return the problems, () when there are none; a dry run has none."""
+        """Return the problems, () when there are none for a second; a dry run has none."""
+        problems = self._problems(now_ns)
+        if problems:
+            self._problem_ns = now_ns
+        elif self._problem_ns is not None and now_ns - self._problem_ns < SETTLE_NS:
+            return SETTLING
+        return problems
+
+    def _problems(self, now_ns: int) -> tuple[str, ...]:
         self.subscribers = self._owner.count_subscribers(self._topic)
         if self._dry_run:
             return ()
