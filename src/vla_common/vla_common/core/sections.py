@@ -119,7 +119,7 @@ class Safety:
 
     step_ms: float = param("grid of the verified path", 10.0, above=0.0, high=50.0)
     lookahead_ms: float = param(
-        "verified motion along the plan before the stop tail", 60.0, above=0.0, high=200.0
+        "verified motion along the plan before the stop tail", 70.0, above=0.0, high=200.0
     )
     max_horizon_ms: float = param(
         "verified path at most; speed is limited so that it suffices", 200.0, above=0.0
