@@ -339,7 +339,9 @@ def assert_within_limits(samples: list[Sample], robot: Robot, slack: float = 1.0
     v_max, a_max = robot.bound("max_velocity"), robot.bound("max_acceleration")
     ratio = (np.abs(velocity) / v_max).max()
     assert ratio <= slack, f"velocity is {ratio:.3f} of its limit"
-    for steps in (3, 6):
+    period_ms = 1e3 * float(np.median(np.diff(times)))
+    for span_ms in (30, 60):
+        steps = round(span_ms / period_ms)
         if len(samples) <= steps:
             continue
         spans = (times[steps:] - times[:-steps])[:, None]
@@ -347,7 +349,7 @@ def assert_within_limits(samples: list[Sample], robot: Robot, slack: float = 1.0
         allowed = slack + JITTER / spans
         worst = int((used - allowed).max(axis=1).argmax())
         assert (used <= allowed).all(), (
-            f"acceleration over {steps * 10} ms is {used[worst].max():.3f} of its limit; "
+            f"acceleration over {span_ms} ms is {used[worst].max():.3f} of its limit; "
             f"velocities of joint1 around it: "
             f"{np.round(velocity[max(0, worst - 5) : worst + 12, 0], 3)}"
         )

@@ -18,6 +18,6 @@ def test_pipeline_killed():
         running.wait(lambda: running.watcher.state == "HOLD", 1.0, "gate in HOLD")
         held = (running.watcher.states[-1][0] - fault) * 1e-9
         print(f"hold after {held * 1e3:.0f} ms")
-        assert held <= 0.160 + 0.08
+        assert held <= 0.160
         stays(running)
         assert_within_limits(running.watcher.after(fault - 10**9), running.robot)

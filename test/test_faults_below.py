@@ -1,8 +1,7 @@
 """Faults injected into the lower half of the graph: what is the arm told, and how soon?
 
 The plans come from the test, so that each fault is the only thing that is wrong. Times are those
-of the safety page's hazard table, measured where the controller of the simulated arm sees them;
-each gets the control period of that controller (10 ms) and the transport on top.
+of the safety page's hazard table, measured where the controller of the simulated arm sees them.
 """
 
 from __future__ import annotations
@@ -15,10 +14,12 @@ import time
 import numpy as np
 import pytest
 from harness import Graph, PlanSource, assert_within_limits, reaction, wait
+from sensor_msgs.msg import JointState
 from vla_msgs.msg import EmergencyStop
 
+from vla_common import qos
+
 DOMAIN = 61
-TRANSPORT = 0.03
 CRUISE = PlanSource.SPEED
 
 
@@ -41,8 +42,8 @@ def moving(graph, source, timeout=10.0):
     def cruising():
         phase = (time.monotonic_ns() - source.start_ns) * 1e-9 * source.SPEED % (2 * source.SPAN)
         near = abs(phase - source.SPAN) < 0.25 or not phase > 0.0
-        recent = graph.watcher.desired[-10:]
-        steady = len(recent) == 10 and all(abs(abs(s.velocity[0]) - CRUISE) < 0.02 for s in recent)
+        recent = graph.watcher.desired[-20:]
+        steady = len(recent) == 20 and all(abs(abs(s.velocity[0]) - CRUISE) < 0.02 for s in recent)
         return steady and not near and 0.2 < phase % source.SPAN < 0.3
 
     graph.wait(cruising, timeout, "joint1 cruising")
@@ -65,9 +66,9 @@ def check(graph, fault_ns, within):
     wait(lambda: graph.watcher.speed() < 1e-3, 3.0, "the arm at rest")
     samples = graph.watcher.after(fault_ns)
     slowed, rest = reaction(samples, fault_ns, CRUISE)
-    assert_within_limits(graph.watcher.desired[-300:], graph.robot)
+    assert_within_limits(graph.watcher.desired[-600:], graph.robot)
     print(f"first slowing after {slowed * 1e3:.0f} ms, at rest after {rest * 1e3:.0f} ms")
-    assert slowed <= within + TRANSPORT
+    assert slowed <= within
     return slowed
 
 
@@ -102,7 +103,7 @@ def test_gate_stopped_by_sigstop(arm):
 def test_plans_end(arm):
     fault = time.monotonic_ns()
     arm.source.running = False
-    check(arm, fault, 0.160 + 0.05)
+    check(arm, fault, 0.160)
     stays(arm)
     assert arm.watcher.state in ("HOLD", "LATCHED")
 
@@ -118,7 +119,7 @@ def tampered(arm, change, reason, hold=True):
         f"{reason} counted, in {arm.watcher.counts}",
     )
     if hold:
-        check(arm, fault, 0.160 + 0.05)
+        check(arm, fault, 0.160)
         stays(arm)
     arm.source.tamper = lambda message: message
 
@@ -207,9 +208,13 @@ def test_a_jump_of_the_plan_is_not_followed(arm):
 
 
 def test_joint_states_stop(arm):
-    fault = time.monotonic_ns()
+    heard = []
+    arm.watcher.node.create_subscription(
+        JointState, "/joint_states", lambda _: heard.append(time.monotonic_ns()), qos.JOINT_STATES
+    )
     set_silent(arm, "joint_states")
-    check(arm, fault, 0.060 + 0.15)
+    time.sleep(0.02)
+    check(arm, heard[-1], 0.060)
     stays(arm)
     assert arm.watcher.state in ("HOLD", "LATCHED")
     set_silent(arm, "")
@@ -259,7 +264,7 @@ def test_emergency_stop_and_recovery(arm, button):
     watcher = arm.watcher
     fault = time.monotonic_ns()
     button.pressed = True
-    check(arm, fault, 0.160 + 0.04)
+    check(arm, fault, 0.160)
     wait(lambda: watcher.state == "LATCHED", 2.0, "latched")
     ok, message = watcher.call("reset")
     assert not ok

@@ -60,7 +60,7 @@ def test_words_changed_on_the_way_take_effect(graph):
     tell(graph, "now touch the blue cube")
     graph.wait(lambda: graph.watcher.task.target == "blue", 3.0, "new words heard")
     graph.wait(lambda: graph.watcher.task.success, 15.0, "blue reached")
-    assert_within_limits(graph.watcher.desired[-1000:], graph.robot)
+    assert_within_limits(graph.watcher.desired[-2000:], graph.robot)
 
 
 def test_every_node_reports_diagnostics(graph):

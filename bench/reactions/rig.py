@@ -188,9 +188,9 @@ class Rig:
     # --- motion -------------------------------------------------------------------------------
     def cruising(self) -> bool:
         """Return whether the arm was commanded at the full speed lately."""
-        recent = self.watcher.desired[-10:]
+        recent = self.watcher.desired[-20:]
         return (
-            len(recent) == 10
+            len(recent) == 20
             and time.monotonic_ns() - recent[-1].ns < 50_000_000
             and self.watcher.state in MOVING
             and all(abs(speed(sample) - SPEED) < 0.02 for sample in recent)
@@ -220,7 +220,7 @@ class Rig:
                 pass  # no answer: it is being started
             time.sleep(0.02)
         time.sleep(self._random.uniform(0.0, 0.05))  # anywhere between two plans
-        del self.watcher.desired[:-300]
+        del self.watcher.desired[:-600]
 
     def _restart_dead(self) -> None:
         for child in self.graph.children.values():
@@ -241,7 +241,7 @@ class Rig:
         fault = (time.time_ns() - time.monotonic_ns() + fault_ns) * 1e-9
         end = fault_ns * 1e-9 + patience
         while True:
-            samples = [s for s in self.watcher.desired[-1000:] if s.at > fault]
+            samples = [s for s in self.watcher.desired[-2000:] if s.at > fault]
             slowed = next((s.at for s in samples if speed(s) < SLOWER * SPEED), None)
             rest = next((s.at for s in samples if speed(s) < REST), None)
             if slowed is not None and rest is not None:
@@ -269,7 +269,7 @@ class Rig:
     def outside_limits(self) -> str:
         """Return what went beyond the limits around the last fault; empty: nothing."""
         try:
-            assert_within_limits(self.watcher.desired[-400:], self.graph.robot)
+            assert_within_limits(self.watcher.desired[-800:], self.graph.robot)
         except AssertionError as error:
             return str(error)
         return ""

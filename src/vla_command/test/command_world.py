@@ -51,9 +51,12 @@ def rows(start_q, speed, step_dt=0.01, cruise=8, a_max=A_MAX):
     return np.array(positions), np.array(velocities), tail_start
 
 
-def path(now_ns, seq=1, start_q=0.0, speed=0.5, state=GateState.ACTIVE, lead_ns=5 * MS, **changes):
+def path(
+    now_ns, seq=1, start_q=0.0, speed=0.5, state=GateState.ACTIVE, lead_ns=5 * MS, cruise=8,
+    **changes,
+):  # fmt: skip
     """Return a good path sent at ``now_ns``, with ``changes`` made to its fields."""
-    q, v, tail_start = rows(start_q, speed)
+    q, v, tail_start = rows(start_q, speed, cruise=cruise)
     fields = {
         "epoch": 7,
         "seq": seq,

@@ -135,7 +135,7 @@ def make_world():
         world.close()
 
 
-def test_paths_become_trajectories_and_a_dead_gate_a_ramp_within_70_ms(make_world):
+def test_paths_become_trajectories_and_a_dead_gate_a_ramp_when_its_lease_ends(make_world):
     world = make_world()
     world.enable()
     last = world.feed(6)
@@ -146,8 +146,8 @@ def test_paths_become_trajectories_and_a_dead_gate_a_ramp_within_70_ms(make_worl
     world.until(lambda: len(world.received) >= 7)
     assert len(world.received) == 7
     ramp_ns, ramp = world.received[-1]
-    # 60 ms lease, 10 ms loop; the rest is what a busy test machine adds
-    assert 55 <= (ramp_ns - last) / MS <= 70 + 25
+    # a lease of 50 ms; the rest is what a busy test machine adds
+    assert 45 <= (ramp_ns - last) / MS <= 50 + 25
     for _, message in world.received:
         assert message.joint_names == list(JOINTS)
         times = [p.time_from_start.sec * 10**9 + p.time_from_start.nanosec for p in message.points]
@@ -155,7 +155,7 @@ def test_paths_become_trajectories_and_a_dead_gate_a_ramp_within_70_ms(make_worl
         assert not any(message.points[-1].velocities)
         assert message.header.stamp.sec > 0
     before, after = world.received[-2][1].points[-1], ramp.points[-1]
-    assert before.positions == after.positions
+    assert max(abs(b - a) for a, b in zip(after.positions, before.positions)) < 0.02
     assert world.status("Loop").level == ERROR
     world.until(lambda: world.told[-1].mode == CommandState.LATCHED)
     assert "lease lost" in world.told[-1].cause

@@ -45,17 +45,43 @@ def test_a_publisher_that_starts_beside_an_enabled_gate_does_not_move():
     assert unit.watchdog.mode is Mode.WAITING and unit.ignored == 20
 
 
-def test_lost_lease_sends_the_rest_of_the_tail_once_then_nothing():
+def test_lost_lease_brakes_along_the_path_once_then_nothing():
     unit = commander()
-    sent = unit.on_path(path(NOW), NOW)
+    sent = unit.on_path(path(NOW, cruise=12), NOW)
     out = [(t, unit.tick(NOW + t * MS)) for t in range(10, 500, 10)]
     out = [(t, item) for t, item in out if item is not None]
     assert len(out) == 1
     at, rest = out[0]
     assert 60 <= at <= 70
     assert unit.watchdog.mode is Mode.LATCHED and unit.watchdog.trips == 1
-    np.testing.assert_array_equal(rest.positions[-1], sent.positions[-1])
     assert not rest.velocities[-1].any() and rest.from_start_ns[0] > 0
+    # it stands before the tail would have, and in a pose of the path
+    assert at * MS + rest.from_start_ns[-1] < sent.from_start_ns[-1] - 5 * MS
+    assert sent.positions[0, 0] < rest.positions[-1, 0] < sent.positions[-1, 0] - 1e-3
+
+
+def test_lost_lease_in_the_tail_sends_the_rest_of_the_tail():
+    unit = commander()
+    sent = unit.on_path(path(NOW, lead_ns=0, speed=0.48), NOW)
+    rest = unit.tick(NOW + 90 * MS)  # the tail brakes as hard as it may
+    np.testing.assert_array_equal(rest.positions[-1], sent.positions[-1])
+    assert rest.from_start_ns[-1] == sent.from_start_ns[-1] - 90 * MS
+
+
+def test_a_stop_that_comes_too_late_to_be_joined_is_made_along_the_path():
+    unit = commander()
+    unit.on_path(path(NOW), NOW)
+    now = NOW + 20 * MS
+    unit.on_gate(GateState.LATCHED, now + LEASE, now)
+    at = 13 * MS  # where it begins to brake; it comes 4 ms later
+    stop = path(
+        NOW, seq=2, start_q=0.5 * 0.008, lead_ns=at, cruise=1, tail_start=0,
+        state=GateState.LATCHED, valid_until_ns=now + LEASE,
+    )  # fmt: skip
+    braked = unit.on_path(stop, NOW + at + 4 * MS)
+    assert unit.refused[Refusal.UNREACHABLE] == 1
+    assert not braked.velocities[-1].any()
+    assert braked.from_start_ns[-1] == BOUNDS.lead_ns + round(0.5 / 8.0 * 1e9)
 
 
 def test_latched_until_a_fresh_enable():

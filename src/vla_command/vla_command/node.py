@@ -183,6 +183,8 @@ class CommandPublisher(VlaNode):
         item = item if item is not None else ticked
         if item is not None:
             self._send(item, now_ns, trace)
+        if self.loop is not None:
+            self.loop.alarm_ns = commander.watchdog.due_ns
         self._tell(now_ns)
         if commander.watchdog.mode is not mode:
             self._changed(mode)

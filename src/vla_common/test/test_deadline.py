@@ -91,3 +91,37 @@ def test_a_deadline_that_is_near_can_be_met_early_and_only_once():
     (first_now, first), (_, second), (_, third) = calls[:3]
     assert 20_000_000 < first - first_now <= 60_000_000
     assert (second - first, third - second) == (100_000_000, 100_000_000)
+
+
+def test_an_alarm_runs_the_work_once_at_its_time_and_keeps_the_deadlines():
+    calls = []
+
+    def work(now, deadline):
+        calls.append((now, deadline))
+        if len(calls) == 2:
+            loop.alarm_ns = deadline + PERIOD // 4
+
+    loop = DeadlineLoop("t", PERIOD, work, print)
+    loop.start()
+    wait_for(lambda: len(calls) >= 6)
+    loop.stop()
+    early = [now for now, deadline in calls if deadline == 0]
+    deadlines = [deadline for _, deadline in calls if deadline]
+    assert len(early) == 1 and calls[2][1] == 0
+    assert early[0] >= calls[1][1] + PERIOD // 4
+    assert all((b - a) % PERIOD == 0 for a, b in pairwise(deadlines))
+
+
+def test_an_alarm_in_the_past_is_answered_at_once_and_not_again():
+    calls = []
+
+    def work(now, deadline):
+        calls.append(deadline)
+        if len(calls) == 2:
+            loop.alarm_ns = 1
+
+    loop = DeadlineLoop("t", PERIOD, work, print)
+    loop.start()
+    wait_for(lambda: len(calls) >= 6)
+    loop.stop()
+    assert calls[2] == 0 and calls.count(0) == 1

@@ -74,7 +74,7 @@ class VlaInference(VlaNode):
         self.loop = InferenceLoop(
             self.engine, ActionPlayer(robot.control, grippers), robot.control, int(time.time())
         )
-        self.joints = JointReader(robot.joints, round(robot.safety.joint_state_ms * 1e6))
+        self.joints = JointReader(robot.joints, round(1e9 / robot.control.rate))
         self.text = ""
         self._tokens: np.ndarray | None = None
         self._set_text(robot.model.instruction)

@@ -10,12 +10,13 @@ from vla_safety.core.motion import LEAD_NS, Motion
 from vla_safety.core.values import Plan
 
 MS = 1_000_000
+STOP_LEAD = 5 * MS
 START = 10_000 * MS
 
 
 def motion_of(**robot):
     made = make_robot(**{"joints": 2, **robot})
-    return Motion(limits_of(made), made.safety, "test")
+    return Motion(limits_of(made), made.safety, "test", lead_ns=STOP_LEAD)
 
 
 def plan(rows, now, step_ns=50 * MS):
@@ -26,7 +27,7 @@ def plan(rows, now, step_ns=50 * MS):
 def follow(motion, target, now, scale=1.0):
     found = plan(np.broadcast_to(target, (8, 2)), now)
     curve, near = motion.reference(found, now)
-    motion.follow(found, curve, now, scale)
+    motion.follow(curve, now, scale)
     return near
 
 
@@ -75,13 +76,13 @@ def test_a_path_that_is_replaced_before_it_begins_was_never_commanded(moving):
 
 def test_a_stop_begins_at_once_where_the_path_is(moving):
     motion, now = moving
-    now += 25 * MS
+    now += 23 * MS
     old = motion.path
     assert not motion.at_rest(now)
     motion.stop(now)
-    begins = old.grid(now + LEAD_NS)
+    begins = old.grid(now + STOP_LEAD)
     assert motion.path.start_ns == begins
-    assert begins - now == 15 * MS
+    assert begins - now == 7 * MS
     assert motion.path.q[0].tolist() == old.row(begins)[0].tolist()
     assert motion.path.v[0].tolist() == old.row(begins)[1].tolist()
     assert (np.diff(np.abs(motion.path.v), axis=0) <= 1e-12).all()
@@ -106,7 +107,7 @@ def test_what_is_left_of_a_path_begins_after_the_lead(moving):
     motion, now = moving
     now += 23 * MS
     left = motion.rest_of_path(now)
-    begins = motion.path.grid(now + LEAD_NS)
+    begins = motion.path.grid(now + STOP_LEAD)
     assert left.start_ns == begins
     assert left.q[0].tolist() == motion.path.row(begins)[0].tolist()
 
@@ -135,7 +136,7 @@ def test_before_an_anchor_there_is_nothing_to_command():
         lambda: motion.command(START),
         lambda: motion.rest_of_path(START),
         lambda: motion.reference(found, START),
-        lambda: motion.follow(found, None, START, 1.0),
+        lambda: motion.follow(None, START, 1.0),
     ):
         with pytest.raises(ValueError, match=r"^there is no path yet$"):
             call()
@@ -189,21 +190,28 @@ def test_turns_are_taken_off_continuous_joints():
     assert curve.position(START + 400 * MS)[1] == 0.0
 
 
-@pytest.mark.parametrize(
-    ("epoch", "stopped", "later_ms", "from_plan"),
-    [(1, False, 50, True), (2, False, 50, False), (1, True, 50, False), (1, False, 500, False)],
-)
-def test_a_plan_goes_on_from_the_plan_before_it(epoch, stopped, later_ms, from_plan):
-    """... while that is of the same epoch, was followed last, and reaches as far."""
+def test_before_its_first_row_a_plan_goes_on_backwards():
     motion = motion_of()
     motion.anchor(np.zeros(2), START - LEAD_NS)
-    follow(motion, [0.13, 0.0], START)
-    if stopped:
-        motion.stop(START + 10 * MS)
-    now = START + later_ms * MS
-    wanted = Plan(epoch, 2, 50 * MS, now + 50 * MS, np.full((8, 2), [0.2, 0.0]), 1, 1, 1.0, Trace())
-    curve, _ = motion.reference(wanted, now)
-    command = motion.path.row(motion.path.grid(now + LEAD_NS))[0]
-    front = curve.position(now)[0]
-    assert command[0] < 0.12
-    assert front == pytest.approx(0.13 if from_plan else command[0], abs=1e-12)
+    rows = np.arange(8)[:, None] * [0.01, -0.02] + 0.05
+    curve, _ = motion.reference(plan(rows, START), START)
+    q, v = curve.sample(START, 25 * MS, 3)
+    assert q[:, 0] == pytest.approx([0.04, 0.045, 0.05])
+    assert v[:, 1] == pytest.approx([-0.4] * 3)
+
+
+def test_an_error_is_made_good_without_haste_and_without_overshoot():
+    motion = motion_of(follow_ms=100.0)
+    motion.anchor(np.zeros(2), START - LEAD_NS)
+    seen = []
+    for i in range(20):
+        now = START + i * 50 * MS
+        follow(motion, [0.02, 0.0], now)
+        assert not motion.planner.held.any() and motion.scale == 1.0
+        seen += [motion.path.at(motion.path.start_ns + k * 10 * MS) for k in range(5)]
+    q, v = (np.array([state[i][0] for state in seen]) for i in (0, 1))
+    # critically damped: e = e0 (1 + w t) exp(-w t)
+    t = np.arange(len(q)) * 0.01 / 0.1
+    assert np.abs(q - 0.02 * (1.0 - (1.0 + t) * np.exp(-t))).max() < 1.5e-3
+    assert q.max() <= 0.02 + 1e-5 and q[-1] == pytest.approx(0.02, abs=1e-4)
+    assert np.abs(np.diff(v)).max() / 0.01 < 2.2  # w^2 e0, where 6 rad/s^2 are allowed

@@ -61,7 +61,8 @@ def test_held_is_a_share_of_the_limit_of_the_joint(joint, v_max, beyond, held):
     limiter = Limiter(limits, 0.01, 0.03)
     wanted = [0.0, 0.0]
     wanted[joint] = 0.1 + beyond * NOTICE * v_max  # a step from rest reaches 0.1
-    limiter.step([0.0, 0.0], [0.0, 0.0], [0.0, 0.0], wanted, 1.0)
+    rest = [0.0, 0.0]
+    limiter.step(rest, rest, rest, rest, wanted, 1.0)
     assert limiter.held == [held and joint == 0, held and joint == 1]
 
 
@@ -69,11 +70,11 @@ def test_held_is_a_share_of_the_limit_of_the_joint(joint, v_max, beyond, held):
 def test_the_wanted_change_is_scaled_to_what_a_step_can_reach(side):
     limits = limits_of(make_robot(2, a_max=[6.0, 3.0])).for_grid(0.01, 0.2)
     limiter = Limiter(limits, 0.01, 0.03)
-    _, v, factor = limiter.step([0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [side * 0.03, side * 0.06], 1.0)
+    rest = [0.0, 0.0]
+    _, v, factor = limiter.step(rest, rest, rest, rest, [side * 0.03, side * 0.06], 1.0)
     assert v == pytest.approx([side * 0.015, side * 0.03])
     assert factor == pytest.approx(0.5)
-    _, v, factor = limiter.step(
-        [0.0, 0.0], [side * 0.2, side * 0.2], [0.0, 0.0], [side * 0.17, side * 0.14], 1.0
-    )
+    fast = [side * 0.2, side * 0.2]
+    _, v, factor = limiter.step(rest, fast, rest, fast, [side * 0.17, side * 0.14], 1.0)
     assert v == pytest.approx([side * 0.185, side * 0.17])
     assert factor == pytest.approx(0.5)

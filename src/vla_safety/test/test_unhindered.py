@@ -19,7 +19,7 @@ STEPS = 8
 def _pair(limits, dt: float) -> tuple[Limiter, Unhindered]:
     limiter = Limiter(limits, dt, 0.05)
     approach = RESERVE * np.minimum(limits.a_max, limits.d_max)
-    return limiter, Unhindered(limits, dt, STEPS, limiter.gain, approach)
+    return limiter, Unhindered(limits, dt, STEPS, limiter.gain, limiter.damping, approach)
 
 
 def _stepped(limiter: Limiter, q, v, ref_q, ref_v, scale):
@@ -27,7 +27,7 @@ def _stepped(limiter: Limiter, q, v, ref_q, ref_v, scale):
     rows_q, rows_v = [list(q)], [list(v)]
     for i in range(STEPS):
         q_next, v_next, factor = limiter.step(
-            rows_q[-1], rows_v[-1], ref_q[i].tolist(), ref_v[i + 1].tolist(), scale
+            rows_q[-1], rows_v[-1], ref_q[i].tolist(), *ref_v[i : i + 2].tolist(), scale
         )
         assert factor == pytest.approx(1.0, abs=1e-9)
         rows_q.append(q_next)

@@ -15,7 +15,7 @@ SOFT = {"has_soft_limits": True, "soft_lower_limit": -1.0, "soft_upper_limit": 1
 def one_step(q, v, new, **robot):
     """Return the rows of one step to the velocity ``new``, None where a limit may act."""
     limits = limits_of(make_robot(1, **robot)).for_grid(DT, 1.0)
-    made = Unhindered(limits, DT, 1, GAIN, np.array([4.8]))
+    made = Unhindered(limits, DT, 1, GAIN, 1.0, np.array([4.8]))
     ref_q, ref_v = np.full((2, 1), q), np.full((2, 1), new)
     return made.rows(np.array([q]), np.array([v]), ref_q, ref_v, 1.0)
 

@@ -58,7 +58,9 @@ class SafetyGate(VlaNode):
         self._estop: OwnEstop | None = None
         self.check_ms = Window(2048)
         self._lock = threading.Lock()
-        self._inbox: deque[tuple[int, Callable[..., Output], tuple[Any, ...]]] = deque(maxlen=64)
+        self._inbox: deque[tuple[int, bool, Callable[..., Output], tuple[Any, ...]]] = deque(
+            maxlen=64
+        )
         self._entities: list[tuple[Any, Any]] = []
         self._blocked_ns = 0
         self._armed = False
@@ -110,6 +112,7 @@ class SafetyGate(VlaNode):
     def start(self) -> None:
         """Start the loop; nothing moves until enabled."""
         self._inbox.clear()
+        self._alarm_ns = 0
         self._armed, self._blocked_ns = False, time.monotonic_ns()
         self.loop = DeadlineLoop("gate", PERIOD_NS, self._work, self.fatal)
         self.loop.start()
@@ -143,7 +146,7 @@ class SafetyGate(VlaNode):
         if self.loop is None:
             return
         now_ns = time.monotonic_ns()
-        self._inbox.append((now_ns, call, fields))
+        self._inbox.append((now_ns, act, call, fields))
         if not act:
             return
         try:
@@ -213,10 +216,13 @@ class SafetyGate(VlaNode):
                     self._asked = False
                     self._arm(gate, now_ns)
                     self._publish(gate.tick(*self._clocks()), 0)
-                elif deadline_ns:
-                    self._publish(gate.watch(time.monotonic_ns()), 0)
+                elif deadline_ns or 0 < self._alarm_ns <= now_ns:
+                    self._publish(gate.watch(*self._clocks()), 0)
+                self._alarm_ns = gate.due_ns(time.monotonic_ns())
             except Exception as error:
                 self._failed(error)
+        if self.loop is not None:
+            self.loop.alarm_ns = self._alarm_ns
         self._tell(gate)
 
     def _failed(self, error: Exception) -> None:
@@ -226,8 +232,9 @@ class SafetyGate(VlaNode):
 
     def _drain(self) -> None:
         while self._inbox:
-            received_ns, call, fields = self._inbox.popleft()
-            self._publish(call(*fields, time.monotonic_ns()), received_ns)
+            received_ns, act, call, fields = self._inbox.popleft()
+            now_ns = time.monotonic_ns() if act else received_ns
+            self._publish(call(*fields, now_ns), received_ns)
 
     def _arm(self, gate: Gate, now_ns: int) -> None:
         """Arm the gate, that is auto_enable, once nothing has forbidden it for a while.

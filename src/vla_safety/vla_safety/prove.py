@@ -18,7 +18,7 @@ import numpy as np
 from vla_common.core.robot import Safety
 from vla_common.core.trace import Trace
 from vla_safety.campaign import Campaign, parse, parser
-from vla_safety.core.limiter import Limiter, Row
+from vla_safety.core.limiter import Limiter
 from vla_safety.core.limits import UNBOUNDED, Limits, check
 from vla_safety.core.motion import LEAD_NS, Motion
 from vla_safety.core.values import Plan
@@ -132,11 +132,11 @@ class Counted:
     def __init__(self, limiter: Limiter) -> None:
         self.steps = 0
         self._step = limiter.step
-        limiter.step = self._count  # type: ignore[method-assign]
+        limiter.step = self._count  # type: ignore[method-assign,assignment]
 
-    def _count(self, q: Row, v: Row, ref_q: Row, ref_v: Row, scale: float) -> Any:
+    def _count(self, *state: Any) -> Any:
         self.steps += 1
-        return self._step(q, v, ref_q, ref_v, scale)
+        return self._step(*state)
 
 
 def trial(seed: int, grid_ms: float | None = None) -> Trial:
@@ -176,7 +176,7 @@ def trial(seed: int, grid_ms: float | None = None) -> Trial:
             wanted = rows(rng, kind, limits, at, now_ns * 1e-9)
             plan = Plan(1, 1, 50_000_000, sent_ns + 50_000_000, wanted, 1, 1, 1.0, Trace())
             curve, _ = motion.reference(plan, now_ns)
-            motion.follow(plan, curve, now_ns, draw.choice(SCALES))
+            motion.follow(curve, now_ns, draw.choice(SCALES))
         path = motion.path
         if path is not before:
             track.send(path.start_ns, path.step_ns, path.q, path.v)

@@ -52,7 +52,7 @@ def test_the_same_seed_gives_the_same_motion_and_scene():
 
 
 def test_missed_cycles_are_made_up_for_but_a_long_stall_is_not():
-    world = World(0)
+    world = World(0, TICK)
     world.cycle(S)
     begun = world.scene.time
     world.cycle(S + 3 * TICK)

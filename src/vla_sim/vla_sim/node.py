@@ -31,9 +31,10 @@ from vla_sim.core.scene import Scene
 from vla_sim.core.studio import Studio
 from vla_sim.core.world import World
 
-PERIOD_NS = 10_000_000
+PERIOD_NS = 5_000_000  # 200 Hz, as the robot file's controller.update_rate says
+STATES_EVERY = 2  # control cycles: joint states at 100 Hz
 PRIORITY = 20  # SCHED_FIFO of the control loop, as on a real controller
-TASK_EVERY = 5  # control cycles
+TASK_EVERY = 10  # control cycles
 
 
 class SimArm(VlaNode):
@@ -138,7 +139,8 @@ class SimArm(VlaNode):
     def _control(self, now_ns: int, deadline_ns: int) -> None:
         cycle = self.world.cycle(deadline_ns or now_ns)
         stamp = self._stamp(cycle.now_ns)
-        if not self._faults.silent(streams.JOINT_STATES):
+        measured = self._cycles % STATES_EVERY == 0
+        if measured and not self._faults.silent(streams.JOINT_STATES):
             message = fill_joint_state(self._messages["measured"], stamp, cycle.q, cycle.dq)
             self._states.publish(message)
         if self._desired.get_subscription_count():
@@ -148,7 +150,7 @@ class SimArm(VlaNode):
         self._cycles += 1
         if self._cycles % TASK_EVERY == 0:
             self._task.publish(task_to_msg(self.world.task(cycle.now_ns), stamp))
-        if self._log is not None:
+        if measured and self._log is not None:
             self._log.add(cycle.now_ns, cycle.desired.q, cycle.desired.dq, cycle.q, cycle.dq)
 
     def _cameras(self, now_ns: int, deadline_ns: int) -> None:

@@ -46,6 +46,7 @@ class Bounds:
     reach: Reach  # from the last command to a new path
     horizon_ns: int  # of a path, and how far from now it may start
     jump: np.ndarray  # between the last command and a new path
+    lead_ns: int  # from a decision of the publisher until the controller can act on it
 
     @staticmethod
     def of(robot: Robot) -> Bounds:
@@ -61,6 +62,7 @@ class Bounds:
             reach=Reach(a_max, np.where(slower, robot.bound("max_deceleration"), a_max)),
             horizon_ns=round(robot.safety.max_horizon_ms * 1e6),
             jump=robot.safety.jump_factor * v_max / robot.control.rate,
+            lead_ns=robot.controller.lead_ns,
         )
 
 

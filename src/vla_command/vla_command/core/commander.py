@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from vla_command.core.braking import brake
 from vla_command.core.checks import Bounds, Refusal, check, check_jump
 from vla_command.core.path import GateState, SafePath
 from vla_command.core.playback import Track, join
@@ -15,8 +16,9 @@ class Commander:
     """Decides what is sent; one thread calls it.
 
     With ``streamed`` false every accepted path becomes one :class:`Trajectory`, and a lost lease
-    one more, the rest of the verified tail. With ``streamed`` true :meth:`tick` returns the
-    :class:`Sample` of the moment, until the gate is lost and the tail has come to its end.
+    one more: it brakes along the path, or, where that has no acceleration left, is the rest of
+    the verified tail. With ``streamed`` true :meth:`tick` returns the :class:`Sample` of the
+    moment, until the gate is lost and the arm stands.
     """
 
     def __init__(self, bounds: Bounds, lease_ns: int, *, streamed: bool) -> None:
@@ -61,13 +63,13 @@ class Commander:
         track = join(base, path, now_ns, self._bounds.reach)
         if track is None:
             self.refused[Refusal.UNREACHABLE] += 1
-            return None
+            return self._brake(now_ns) if path.tail_start == 0 else None
         self._fresh = False
         self._seq = path.seq
         self._stopped = path.state == GateState.LATCHED
         self.accepted += 1
         self.track = track
-        return sample(track, now_ns) if self._streamed else rows_to_come(track, now_ns)
+        return self._rest(track, now_ns)
 
     def _check_joint(self, path: SafePath, now_ns: int) -> Refusal | None:
         """Compare the path with the last command where it takes over."""
@@ -83,11 +85,26 @@ class Commander:
         lost = self.watchdog.check(now_ns)
         if self.track is None:
             return None
+        if lost:
+            braked = self._brake(now_ns)
+            return braked if braked is not None else self._rest(self.track, now_ns)
         if not self._streamed:
-            return rows_to_come(self.track, now_ns) if lost else None
+            return None
         if self.watchdog.mode is not Mode.FOLLOWING and self.resting(now_ns):
             return None
         return sample(self.track, now_ns)
+
+    def _brake(self, now_ns: int) -> Trajectory | Sample | None:
+        """Stop along the path that is followed; None where it stops as soon by itself."""
+        assert self.track is not None
+        slowed = brake(self.track, now_ns, now_ns + self._bounds.lead_ns, self._bounds.reach)
+        if slowed is None:
+            return None
+        self.track = slowed
+        return self._rest(slowed, now_ns)
+
+    def _rest(self, track: Track, now_ns: int) -> Trajectory | Sample | None:
+        return sample(track, now_ns) if self._streamed else rows_to_come(track, now_ns)
 
     def finish(self) -> None:
         """Take no more paths: the verified tail brings the arm to rest."""

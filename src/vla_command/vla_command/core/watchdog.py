@@ -81,6 +81,11 @@ class Watchdog:
             self.cause += " (gone)"
         self.problems = problems
 
+    @property
+    def due_ns(self) -> int:
+        """When the lease is lost unless the gate is heard again; 0 while it does not matter."""
+        return self.valid_until_ns if self.mode is Mode.FOLLOWING else 0
+
     def margin_ns(self, now_ns: int) -> int:
         """Return for how long the lease still holds; negative when it is over."""
         return self.valid_until_ns - now_ns

@@ -14,7 +14,8 @@ class DeadlineLoop:
     """Calls ``work(now_ns, deadline_ns)`` once per period, on absolute monotonic deadlines.
 
     Missed deadlines are skipped and counted, never made up for in a burst. :meth:`wake` makes
-    ``work`` run at once in between (``deadline_ns`` is then 0). An exception in ``work`` ends the
+    ``work`` run at once in between (``deadline_ns`` is then 0), and so does ``alarm_ns``, a time
+    that ``work`` sets for it, once; 0: none. An exception in ``work`` ends the
     loop after ``on_error`` was called with it: a control loop that failed does not continue.
     With a ``priority`` 1..99 the thread runs under SCHED_FIFO where that is permitted;
     ``refused`` says where it was not.
@@ -33,6 +34,7 @@ class DeadlineLoop:
         self.period_ns = period_ns
         self.period_ms = Window(2048)
         self.overruns = 0
+        self.alarm_ns = 0
         self.shift_ns = 0  # added once to the next deadline: moves the phase of the loop
         self.refused = ""
         self._priority = priority
@@ -82,10 +84,17 @@ class DeadlineLoop:
         """Wait for the deadline or a wake-up; return whether the deadline is still to come."""
         with self._condition:
             while self._running and not self._woken and not self._pulled:
-                left_ns = self._deadline_ns - time.monotonic_ns()
+                now_ns, alarm_ns = time.monotonic_ns(), self.alarm_ns
+                left_ns = self._deadline_ns - now_ns
                 if left_ns <= 0:
                     break
+                if 0 < alarm_ns < self._deadline_ns:
+                    left_ns = alarm_ns - now_ns
+                    if left_ns <= 0:
+                        self._woken = True
+                        break
                 self._condition.wait(left_ns * 1e-9)
+            self.alarm_ns = 0
             early = self._woken and not self._pulled
             self._woken = self._pulled = False
             return early and time.monotonic_ns() < self._deadline_ns

@@ -139,6 +139,17 @@ def _read_urdf(where: str, identity: Identity, share_of: ShareOf) -> Urdf | None
     return urdf
 
 
+def _check_rates(where: str, safety: Safety, controller: Controller) -> None:
+    """One joint state that is lost must not stop the arm."""
+    least = 2000.0 / controller.joint_state_rate
+    if safety.joint_state_ms < least:
+        allowed = (
+            f">= {least:g}, two periods of controller.joint_state_rate = "
+            f"{controller.joint_state_rate:g} Hz"
+        )
+        raise ConfigError(where, "safety.joint_state_ms", safety.joint_state_ms, allowed)
+
+
 def from_parameters(
     values: dict[str, Any], where: str, share_of: ShareOf = installed_share
 ) -> Robot:
@@ -159,6 +170,9 @@ def from_parameters(
     limits = read_limits(where, identity.joints, values["joint_limits"], urdf)
     _check_home(where, identity, limits)
     cameras = named(Camera, values["cameras"] or None, where, "cameras")
+    safety = build(Safety, values.get("safety", {}), where, "safety")
+    controller = build(Controller, values.get("controller", {}), where, "controller")
+    _check_rates(where, safety, controller)
     return Robot(
         source=where,
         identity=identity,
@@ -170,8 +184,8 @@ def from_parameters(
         model=build(Model, values["model"], where, "model"),
         cache=build(FeatureCache, values.get("feature_cache", {}), where, "feature_cache"),
         control=build(Control, values.get("control", {}), where, "control"),
-        safety=build(Safety, values.get("safety", {}), where, "safety"),
-        controller=build(Controller, values.get("controller", {}), where, "controller"),
+        safety=safety,
+        controller=controller,
         surroundings=surroundings.read(values, where, identity.urdf),
         parameters=values,
     )

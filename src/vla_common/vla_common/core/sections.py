@@ -124,7 +124,7 @@ class Safety:
     max_horizon_ms: float = param(
         "verified path at most; speed is limited so that it suffices", 200.0, above=0.0
     )
-    lease_ms: float = param("the publisher ramps to hold when the lease is older", 60.0, above=0.0)
+    lease_ms: float = param("the publisher ramps to hold when the lease is older", 50.0, above=0.0)
     max_action_age_ms: float = param("/vla/actions older than this is stale", 100.0, above=0.0)
     max_capture_age_ms: float = param(
         "a plan whose images are older than this is stale", 800.0, above=0.0
@@ -136,7 +136,7 @@ class Safety:
         2.0,
         above=0.0,
     )
-    joint_state_ms: float = param("joint states older than this are stale", 50.0, above=0.0)
+    joint_state_ms: float = param("joint states older than this are stale", 30.0, above=0.0)
     tracking_tolerance: float = param("[rad or m] command against measurement", 0.15, above=0.0)
     tracking_ticks: int = param("ticks in a row beyond the tolerance that latch", 3, low=1)
     bad_shape_latch: int = param("wrong names, order or size in a row that latch", 3, low=1)
@@ -147,7 +147,7 @@ class Safety:
         above=0.0,
     )
     estop_required: bool = param("refuse to enable before an e-stop heartbeat was seen", False)
-    estop_timeout_ms: float = param("e-stop heartbeat older than this trips", 150.0, above=0.0)
+    estop_timeout_ms: float = param("e-stop heartbeat older than this trips", 125.0, above=0.0)
     estop_plugin: str = param(
         "e-stop source in the gate's process: 'gpio', another entry point of vla_safety.estop, or "
         "module:Class; empty: none",
@@ -165,11 +165,17 @@ class Safety:
     camera_dark_frames: int = param("so many dark images in a row mean hold", 10, low=1)
     auto_enable: bool = param("enable at activation without ~/enable; for simulation only", False)
     velocity_scale: float = param("of all velocity limits", 1.0, above=0.0, high=1.0)
-    follow_ms: float = param("time constant for making good an error of position", 30.0, above=0.0)
+    follow_ms: float = param(
+        "time constant for making good an error between plan and command", 100.0, above=0.0
+    )
     soft_start_ms: float = param("speed ramps up for this long after enable", 500.0, low=0.0)
     slow_scale: float = param("of the velocity limits in state SLOW", 0.3, above=0.0, high=1.0)
     low_confidence: float = param("a plan below this is followed slowly; 0: off", 0.0, low=0.0)
     hold_confidence: float = param("five plans in a row below this hold; 0: off", 0.0, low=0.0)
+
+
+HANDOVER_NS = 3_000_000
+"""From the gate's decision through the publisher to the controller."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,5 +198,15 @@ class Controller:
     )
     joint_states: str = param("sensor_msgs/JointState topic", "/joint_states")
     joint_state_rate: float = param("[Hz] nominal", 100.0, above=0.0)
+    update_rate: float = param(
+        "[Hz] of the controller: a new path begins a period later, and 3 ms for the way to it",
+        100.0,
+        low=10.0,
+    )
     stamped: bool = param("trajectories say when they start; false: they start on arrival", True)
     dry_run: bool = param("do everything but command the arm", False)
+
+    @property
+    def lead_ns(self) -> int:
+        """How long before it changes the motion a path must be sent, to be there in time."""
+        return round(1e9 / self.update_rate) + HANDOVER_NS

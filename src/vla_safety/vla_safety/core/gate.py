@@ -46,7 +46,7 @@ class Gate:
         safety = robot.safety
         self.robot = robot
         self.limits = limits_of(robot)
-        self.motion = Motion(self.limits, safety, robot.source, clearance)
+        self.motion = Motion(self.limits, safety, robot.source, clearance, robot.controller.lead_ns)
         self.checks = InputCheck(self.limits, safety)
         self.joints = JointWatch(self.limits, safety)
         self.cameras = CameraWatch(robot)
@@ -158,9 +158,10 @@ class Gate:
         except Exception as error:
             return self.internal_error(error, now_ns)
 
-    def watch(self, now_ns: int) -> Output:
+    def watch(self, now_ns: int, ros_ns: int | None = None) -> Output:
         """Answer what fell silent, halfway between two ticks."""
         try:
+            self._watch_clock(now_ns, ros_ns)
             self._watch_estop(now_ns)
             if self.state in ENABLED and self.joints.stale(now_ns):
                 self._hold(Reason.JOINT_STALE, now_ns)
@@ -170,6 +171,18 @@ class Gate:
             return self._output(now_ns, lease=True)
         except Exception as error:
             return self.internal_error(error, now_ns)
+
+    def due_ns(self, now_ns: int) -> int:
+        """Return when the next source falls silent unless it is heard; 0: none will.
+
+        :meth:`watch` then has something to answer. Cameras and the publisher have the time until
+        it is called anyway.
+        """
+        if self.state not in ENABLED:
+            return 0
+        plan_ns = self._plan_ns + self._no_chunk_ns + 1
+        due = [at for at in (plan_ns, self.joints.due_ns, *self.estop.due_ns) if at > now_ns]
+        return min(due, default=0)
 
     def stop(self, now_ns: int) -> tuple[bool, str]:
         """Stop and latch."""
@@ -248,9 +261,9 @@ class Gate:
         if curve is None:
             return
         if self.state not in MOVING:
-            self._try_again(plan, curve, now_ns)
+            self._try_again(curve, now_ns)
             return
-        blocked = self.motion.follow(plan, curve, now_ns, self._speed(now_ns))
+        blocked = self.motion.follow(curve, now_ns, self._speed(now_ns))
         if blocked is not None:
             self._hold(blocked, now_ns)
             return
@@ -258,10 +271,10 @@ class Gate:
         if self.motion.path is not None:
             self.announcer.path(self.motion.path, plan, self.state, now_ns)
 
-    def _try_again(self, plan: Plan, curve: Reference, now_ns: int) -> None:
+    def _try_again(self, curve: Reference, now_ns: int) -> None:
         """While a plan that led too near to something holds, see whether they still do."""
         if self.state is State.HOLD and not BLOCKED.isdisjoint(self.causes.holding):
-            blocked = self.motion.follow(plan, curve, now_ns, 1.0, only_try=True)
+            blocked = self.motion.follow(curve, now_ns, 1.0, only_try=True)
             if blocked is not None:
                 self._hold(blocked, now_ns)
 

@@ -25,7 +25,7 @@ from vla_safety.core.limits import Limits
 
 RESERVE = 0.8
 """Share of the acceleration that the approach to a target is planned with."""
-NOTICE = 0.02
+NOTICE = 0.005
 """A joint is held back when it misses the wanted velocity by more than this share of v_max."""
 
 Row = list[float]
@@ -56,7 +56,11 @@ def towards(distance: float, v: float, dt: float, brake: float) -> float:
 
 
 class Limiter:
-    """Steps all joints once. ``follow`` [s]: time constant for making good an error."""
+    """Steps all joints once. ``follow`` [s]: time constant for making good an error.
+
+    Where no limit acts, an error e between plan and arm dies out critically damped: with
+    w = 1 / ``follow``, e'' + 2 w e' + w^2 e = 0, beside the acceleration of the plan itself.
+    """
 
     def __init__(self, limits: Limits, dt: float, follow: float) -> None:
         if not dt > 0.0:
@@ -64,7 +68,8 @@ class Limiter:
         self.dt = dt
         self.held = [False] * limits.joints
         """Joints that missed the wanted velocity in the steps since it was last cleared."""
-        self.gain = 1.0 / max(follow, 3.0 * dt)
+        self.gain = 0.5 / max(follow, 2.0 * dt)
+        self.damping = min(1.0, 4.0 * self.gain * dt)
         self._v: Row = limits.v_max.tolist()
         self._a: Row = (limits.a_max * dt).tolist()
         self._d: Row = (limits.d_max * dt).tolist()
@@ -77,14 +82,16 @@ class Limiter:
         rows = zip(limits.k_soft.tolist(), limits.soft_min.tolist(), limits.soft_max.tolist())
         self._soft = [(i, *row) for i, row in enumerate(rows) if row[0] < float("inf")]
 
-    def step(self, q: Row, v: Row, ref_q: Row, ref_v: Row, scale: float) -> tuple[Row, Row, float]:
+    def step(
+        self, q: Row, v: Row, ref_q: Row, ref_v: Row, ref_next: Row, scale: float
+    ) -> tuple[Row, Row, float]:
         """Return (q', v') after one step from the safe state (q, v), a value per joint.
 
-        ``ref_q`` [rad or m] is where the plan is now, ``ref_v`` its velocity after the step;
-        ``scale`` 0..1 multiplies the velocity limits. Also returned: the smallest factor by which
-        the wanted change of velocity was scaled down, 1 if none was.
+        ``ref_q`` [rad or m] and ``ref_v`` are where the plan is now and how fast, ``ref_next`` is
+        its velocity after the step; ``scale`` 0..1 multiplies the velocity limits. Also returned:
+        the smallest factor by which the wanted change of velocity was scaled down, 1 if none was.
         """
-        want = self._wanted(q, ref_q, ref_v, scale)
+        want = self._wanted(q, v, ref_q, ref_v, ref_next, scale)
         low = [slowest(x, a, d) for x, a, d in zip(v, self._a, self._d)]
         high = [-slowest(-x, a, d) for x, a, d in zip(v, self._a, self._d)]
         factors = self._factors(want, v, low, high)
@@ -106,7 +113,7 @@ class Limiter:
             for i in self._arm:
                 factors[i] = smallest
 
-    def _wanted(self, q: Row, ref_q: Row, ref_v: Row, scale: float) -> Row:
+    def _wanted(self, q: Row, v: Row, ref_q: Row, ref_v: Row, ref_next: Row, scale: float) -> Row:
         """Return the velocity that follows the plan, its direction kept within v_max."""
         errors = [r - x for r, x in zip(ref_q, q)]
         gains = [
@@ -114,7 +121,11 @@ class Limiter:
             for e, (two_a, h, hh) in zip(errors, self._approach)
         ]
         self._share(gains)
-        want = [e * g + w for e, g, w in zip(errors, gains, ref_v)]
+        b = self.damping
+        want = [
+            w1 + b * e * g + (1.0 - b) * (x - w0)
+            for e, g, x, w0, w1 in zip(errors, gains, v, ref_v, ref_next)
+        ]
         speeds = [min(1.0, scale * top / max(abs(w), 1e-12)) for w, top in zip(want, self._v)]
         self._share(speeds)
         want = [w * s for w, s in zip(want, speeds)]

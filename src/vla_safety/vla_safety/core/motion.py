@@ -14,10 +14,12 @@ from vla_safety.core.reference import Reference, through
 from vla_safety.core.values import Plan
 
 LEAD_NS = 10_000_000
-"""A new path begins at least this long after it is made, so that the publisher has it in time.
+"""A new path begins at least this long after it is made, so that the controller has it in time.
 
 One that comes later than its beginning has to be bridged from the old path, and while both are
-accelerated to the limit there is no acceleration left to do that with.
+accelerated to the limit there is no acceleration left to do that with. A stop is in more of a
+hurry: it begins after the lead of the controller, see vla_common's ``Controller.lead_ns``. One that
+comes late the publisher makes along the path that it has.
 """
 CLAMP_SHARE = 0.02
 """Of a joint's range: a target that is less far outside is clipped too, but not counted. A policy
@@ -34,8 +36,15 @@ class Motion:
     """
 
     def __init__(
-        self, limits: Limits, safety: Safety, where: str, clearance: Clearance | None = None
+        self,
+        limits: Limits,
+        safety: Safety,
+        where: str,
+        clearance: Clearance | None = None,
+        lead_ns: int = LEAD_NS,
     ) -> None:
+        self._stop_lead_ns = lead_ns
+        self._lead_ns = max(LEAD_NS, lead_ns)
         self.clearance = clearance
         self.ease = 1.0  # of the velocity limits: what the last check asked for
         self.planner = Planner(limits, safety, where)
@@ -45,17 +54,14 @@ class Motion:
         self._slack = CLAMP_SHARE * (limits.q_max - limits.q_min)
         self.path: Path | None = None
         self._before: Path | None = None
-        self._reference: Reference | None = None
-        self._epoch = -1
         self.scale = 1.0
         self.clamped: Mask = np.zeros(limits.joints, dtype=np.bool_)
 
     def anchor(self, q: Array, now_ns: int) -> None:
         """Stand at ``q`` (joints,), clipped into the limits, from now on."""
         inside = np.clip(q, self._limits.q_min, self._limits.q_max)
-        self.path = rest(inside, now_ns + LEAD_NS, self.planner.step_ns)
+        self.path = rest(inside, now_ns + self._lead_ns, self.planner.step_ns)
         self._before = None
-        self._reference = None
 
     def command(self, now_ns: int) -> tuple[Array, Array]:
         """Return the state (q, v) commanded at a time. Raises ValueError before an anchor."""
@@ -76,30 +82,30 @@ class Motion:
         """Return what is left of the path, from the next grid time on."""
         if self.path is None:
             raise ValueError("there is no path yet")
-        return self.path.after(self.path.grid(now_ns + LEAD_NS))
+        return self.path.after(self.path.grid(now_ns + self._stop_lead_ns))
 
     def stop(self, now_ns: int) -> None:
         """Stop as fast as the limits allow; where that leads too near to something, as planned."""
-        self._reference = None
         if self.path is None or self.at_rest(now_ns):
             return
-        switch_ns = self.path.grid(now_ns + LEAD_NS)
+        switch_ns = self.path.grid(now_ns + self._stop_lead_ns)
         q, v = self.path.row(switch_ns)
         path = self.planner.stop(q, v, switch_ns)
         if self.clearance is None or self.clearance.check(path.q).blocked is None:
             self._take(path)
 
     def reference(self, plan: Plan, now_ns: int) -> tuple[Reference, bool]:
-        """Return the curve through a plan, and whether it begins near enough to the command."""
+        """Return the curve through a plan, and whether it begins near enough to the command.
+
+        Before its first row it goes on backwards: the way from the command to it is left to the
+        planner, which makes good an error without haste.
+        """
         if self.path is None:
             raise ValueError("there is no path yet")
-        switch_ns = self.path.grid(now_ns + LEAD_NS)
+        switch_ns = self.path.grid(now_ns + self._lead_ns)
         q = self.path.row(switch_ns)[0]
         rows = self._inside(plan.positions, q)
-        old = self._reference
-        front = q
-        if old is not None and self._epoch == plan.epoch and old.covers(plan.sent_ns):
-            front = old.position(plan.sent_ns)
+        front = 2.0 * rows[0] - rows[1] if len(rows) > 1 else rows[0]
         curve = through(np.vstack((front, rows)), plan.sent_ns, plan.step_ns)
         first = curve.position(max(plan.start_ns, switch_ns))
         near = bool((np.abs(first - q) <= self._jump * (plan.step_ns * 1e-9)).all())
@@ -118,7 +124,7 @@ class Motion:
         return rows
 
     def follow(
-        self, plan: Plan, curve: Reference, now_ns: int, scale: float, only_try: bool = False
+        self, curve: Reference, now_ns: int, scale: float, only_try: bool = False
     ) -> Reason | None:
         """Follow a curve from the next grid time on; ``scale`` multiplies velocity limits.
 
@@ -126,7 +132,7 @@ class Motion:
         """
         if self.path is None:
             raise ValueError("there is no path yet")
-        switch_ns = self.path.grid(now_ns + LEAD_NS)
+        switch_ns = self.path.grid(now_ns + self._lead_ns)
         q, v = self.path.row(switch_ns)
         path, factor = self.planner.follow(q, v, switch_ns, curve, scale * self.ease)
         if self.clearance is not None:
@@ -139,8 +145,6 @@ class Motion:
                 return found.blocked
         if not only_try:
             self.scale = factor
-            self._reference = curve
-            self._epoch = plan.epoch
             self._take(path)
         return None
 

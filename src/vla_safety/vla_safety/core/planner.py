@@ -32,7 +32,9 @@ class Planner:
         self.limits = limits.for_grid(self.dt, stop_time)
         self.limiter = Limiter(self.limits, self.dt, safety.follow_ms * 1e-3)
         approach = RESERVE * np.minimum(self.limits.a_max, self.limits.d_max)
-        self.unhindered = Unhindered(self.limits, self.dt, self.ahead, self.limiter.gain, approach)
+        self.unhindered = Unhindered(
+            self.limits, self.dt, self.ahead, self.limiter.gain, self.limiter.damping, approach
+        )
         self._none_held = np.zeros(limits.joints, dtype=np.bool_)
         self.held = self._none_held
         """Joints that a limit held back in the last :meth:`follow`, (joints,)."""
@@ -56,7 +58,7 @@ class Planner:
         limiter.held = [False] * len(q)
         for i in range(self.ahead):
             q_next, v_next, scaled = limiter.step(
-                rows_q[i], rows_v[i], ref_q[i], ref_v[i + 1], scale
+                rows_q[i], rows_v[i], ref_q[i], ref_v[i], ref_v[i + 1], scale
             )
             rows_q.append(q_next)
             rows_v.append(v_next)

@@ -31,10 +31,6 @@ class Reference:
         """Time of the last knot."""
         return self.start_ns + (len(self.knots) - 1) * self.step_ns
 
-    def covers(self, at_ns: int) -> bool:
-        """Return whether a time lies between the first and the last knot."""
-        return self.start_ns <= at_ns <= self.end_ns
-
     def sample(self, first_ns: int, step_ns: int, count: int) -> tuple[Array, Array]:
         """Return positions and velocities, each (count, joints), at equally spaced times."""
         times = first_ns - self.start_ns + step_ns * np.arange(count, dtype=np.int64)

@@ -99,6 +99,11 @@ class JointWatch:
         """Return whether a joint was not measured lately."""
         return not self.known or self.age_ns(now_ns) > self._stale_ns
 
+    @property
+    def due_ns(self) -> int:
+        """When the joint states become stale unless one comes; meaningful once known."""
+        return int(self._seen_ns.min()) + self._stale_ns + 1
+
     def outside(self) -> bool:
         """Return whether a joint is measured outside its position limits."""
         low, high = self._limits.q_min - self._outside, self._limits.q_max + self._outside
@@ -178,6 +183,11 @@ class EstopWatch:
     def silent(self, now_ns: int) -> list[str]:
         """Return the sources whose heartbeat is lost."""
         return [n for n, (_, seen) in self._sources.items() if now_ns - seen > self._timeout_ns]
+
+    @property
+    def due_ns(self) -> list[int]:
+        """When each source falls silent unless it is heard."""
+        return [seen + self._timeout_ns + 1 for _, seen in self._sources.values()]
 
     def age_ns(self, now_ns: int) -> int:
         """Return the age of the oldest heartbeat, 0 without a source."""

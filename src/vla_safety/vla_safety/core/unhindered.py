@@ -1,7 +1,8 @@
 """All steps of a motion that no limit holds back, at once.
 
-Without a limit in the way :class:`vla_safety.core.limiter.Limiter` is linear: with the gain g it
-wants v' = g (r - q) + w and moves q' = q + (v + v') dt / 2. All rows are then one matrix times
+Without a limit in the way :class:`vla_safety.core.limiter.Limiter` is linear: with the gain g and
+the damping b it wants v' = w' + b g (r - q) + (1 - b) (v - w) and moves q' = q + (v + v') dt / 2.
+All rows are then one matrix times
 the start and the reference. Here they are computed like that, and then every row is checked
 against every limit; when one does not hold, the answer is None and the limiter has to step. The
 checks are sufficient, not necessary: what passes here passes the limiter unchanged.
@@ -14,16 +15,17 @@ import numpy as np
 from vla_safety.core.limits import Array, Limits
 
 
-def linear_rows(gain: float, dt: float, steps: int) -> Array:
-    """Return the matrix (2 steps, 1 + 2 steps) from (v, r_0.., w_1..) to (q_1.., v_1..).
+def linear_rows(gain: float, damping: float, dt: float, steps: int) -> Array:
+    """Return the matrix (2 steps, 2 + 2 steps) from (v, r_0.., w_0, w_1..) to (q_1.., v_1..).
 
     Positions count from that at the start, so that an arm at rest stays there exactly.
     """
-    unit = np.eye(1 + 2 * steps)
-    q, v = np.zeros(1 + 2 * steps), unit[0]
+    unit = np.eye(2 + 2 * steps)
+    q, v = np.zeros(2 + 2 * steps), unit[0]
     rows_q, rows_v = [], []
     for i in range(steps):
-        v_next = gain * (unit[1 + i] - q) + unit[1 + steps + i]
+        w, w_next = unit[1 + steps + i], unit[2 + steps + i]
+        v_next = w_next + damping * gain * (unit[1 + i] - q) + (1.0 - damping) * (v - w)
         q, v = q + (v + v_next) * (0.5 * dt), v_next
         rows_q.append(q)
         rows_v.append(v)
@@ -31,15 +33,17 @@ def linear_rows(gain: float, dt: float, steps: int) -> Array:
 
 
 class Unhindered:
-    """For ``steps`` steps of ``dt`` [s]; ``gain`` [1/s] is the limiter's for small errors.
+    """For ``steps`` steps of ``dt`` [s]; ``gain`` [1/s] and ``damping`` are the limiter's.
 
     ``approach`` (joints,) is the acceleration [rad/s^2 or m/s^2] with which the limiter
     approaches a target: from the error on at which that bends its gain the answer is None.
     """
 
-    def __init__(self, limits: Limits, dt: float, steps: int, gain: float, approach: Array) -> None:
+    def __init__(
+        self, limits: Limits, dt: float, steps: int, gain: float, damping: float, approach: Array
+    ) -> None:
         self._steps, self._dt = steps, dt
-        self._matrix = linear_rows(gain, dt, steps)
+        self._matrix = linear_rows(gain, damping, dt, steps)
         # The limiter's gain is 2 a / (h + sqrt(h^2 + 2 a |e|)) with h = a dt / 2; it is at least
         # `gain` while |e| <= ((2 a / gain - h)^2 - h^2) / 2 a.
         h = 0.5 * approach * dt
@@ -64,7 +68,7 @@ class Unhindered:
         ``scale`` 0..1 multiplies the velocity limits.
         """
         n = self._steps
-        both = self._matrix @ np.concatenate((v[None], ref_q[:n] - q, ref_v[1 : n + 1]))
+        both = self._matrix @ np.concatenate((v[None], ref_q[:n] - q, ref_v[: n + 1]))
         rows_q = np.concatenate((q[None], q + both[:n]))
         rows_v = np.concatenate((v[None], both[n:]))
         fits = self._fits(rows_q[:-1], rows_v[:-1], rows_v[1:], ref_q[:n], scale)

@@ -40,7 +40,7 @@ class TaskView:
 class World:
     """Thread safe; the physics run in whichever thread calls :meth:`cycle`."""
 
-    def __init__(self, seed: int, period_ns: int = 10_000_000) -> None:
+    def __init__(self, seed: int, period_ns: int = 5_000_000) -> None:
         """Place the cubes by ``seed`` with the arm at rest at its home posture."""
         self.scene = Scene(camera_size=16, seed=seed)
         self.controller = JointTrajectoryController(Scene.JOINTS, self.scene.joints()[0])

@@ -1,0 +1,143 @@
+"""Braking along the verified path: never off it, never outside the limits, as soon as can be."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vla_command.core.braking import brake
+from vla_command.core.playback import Reach, Track
+
+MS = 1_000_000
+STEP = 10 * MS
+NOW = 50_000 * MS
+JOINTS = 3
+
+
+def track_of(v, step_ns=STEP):
+    """Return the track with velocities ``v`` (rows, joints), one acceleration in each step."""
+    q = np.vstack((np.zeros(v.shape[1]), np.cumsum((v[1:] + v[:-1]) / 2 * step_ns * 1e-9, axis=0)))
+    return Track(NOW + np.arange(len(v), dtype=np.int64) * step_ns, q, v)
+
+
+def cruise(speed, rows=8, brake_with=6.0):
+    """Return a track at constant speed that then brakes."""
+    v = [np.asarray(speed, dtype=float)] * rows
+    while v[-1].any():
+        v.append(np.sign(v[-1]) * np.maximum(np.abs(v[-1]) - brake_with * 0.01, 0.0))
+    return track_of(np.array(v))
+
+
+def dense(track, from_ns, until_ns, step_ns=MS // 4):
+    """Return times [s], positions and velocities, looked at often."""
+    at = np.arange(from_ns, until_ns, step_ns)
+    states = [track.state_at(int(t)) for t in at]
+    return (at - from_ns) * 1e-9, np.array([s[0] for s in states]), np.array([s[1] for s in states])
+
+
+def distance_to(track, points):
+    """Return how far each point (n, joints) is from the nearest pose of ``track`` at most."""
+    _, poses, _ = dense(track, int(track.times_ns[0]), track.end_ns + 1)
+    return max(np.abs(poses - p).max(axis=1).min() for p in points)
+
+
+@pytest.mark.parametrize("offset_ns", [0, 1, 3 * MS, 9_999_999, 13 * MS])
+def test_a_steady_motion_brakes_at_once_as_hard_as_it_may(offset_ns):
+    whole = cruise([0.6, -0.3, 0.1])
+    now = NOW + offset_ns
+    slowed = brake(whole, now, now, Reach(np.full(3, 6.0), np.full(3, 6.0)))
+    assert slowed.end_ns - now == pytest.approx(0.1e9, rel=1e-6)  # 0.6 / 6
+    _, q, v = dense(slowed, now, slowed.end_ns)
+    times = np.arange(len(v)) * 0.25e-3
+    np.testing.assert_allclose(v[:, 0], 0.6 - 6.0 * times, atol=2e-6)
+    np.testing.assert_allclose(v[:, 1], -0.5 * v[:, 0], atol=2e-6)
+    assert distance_to(whole, q) < 1e-4  # a quarter of a millisecond at 0.6 rad/s
+
+
+@pytest.mark.parametrize("offset_ns", [20 * MS, 35 * MS, 45 * MS, 64 * MS])
+def test_a_stop_that_reaches_into_the_tail_begins_at_once_too(offset_ns):
+    whole = cruise([0.6, 0.3, 0.15], brake_with=6.0)
+    now = NOW + offset_ns
+    slowed = brake(whole, now, now, Reach(np.full(3, 6.0), np.full(3, 6.0)))
+    assert slowed.end_ns < whole.end_ns - MS
+    assert slowed.state_at(now + 5 * MS)[1][0] < 0.6 * 0.96
+    _, q, _ = dense(slowed, now, slowed.end_ns)
+    assert distance_to(whole, q) < 1e-4
+
+
+def test_braking_uses_deceleration_where_that_is_the_smaller():
+    slowed = brake(
+        cruise([0.3, 0.0, 0.0], brake_with=3.0), NOW, NOW, Reach(np.full(3, 6.0), np.full(3, 3.0))
+    )
+    assert slowed.end_ns - NOW == pytest.approx(0.1e9, rel=1e-6)  # 0.3 / 3
+
+
+def test_a_path_that_brakes_as_hard_as_it_may_is_left_alone():
+    whole = cruise([0.6, 0.3, 0.1], rows=1)
+    assert brake(whole, NOW, NOW, Reach(np.full(3, 6.0), np.full(3, 6.0))) is None
+
+
+def test_nothing_to_brake():
+    stands = track_of(np.zeros((3, 3)))
+    reach = Reach(np.full(3, 6.0), np.full(3, 6.0))
+    assert brake(stands, NOW, NOW, reach) is None
+    assert brake(cruise([0.6, 0.3, 0.1]), NOW + 10**12, NOW + 10**12, reach) is None
+
+
+def test_the_next_joint_may_speed_up_meanwhile():
+    v = np.array([[0.5, 0.2 + 0.04 * i, 0.0] for i in range(12)])
+    v = np.vstack((v, v[-1] * np.linspace(0.9, 0.0, 10)[:, None]))
+    whole = track_of(v)
+    reach = Reach(np.full(3, 10.0), np.full(3, 10.0))
+    slowed = brake(whole, NOW + 5 * MS, NOW + 5 * MS, reach)
+    assert slowed.end_ns < whole.end_ns - 40 * MS
+    _, q, _ = dense(slowed, NOW + 5 * MS, slowed.end_ns)
+    assert distance_to(whole, q) < 3e-4
+
+
+@pytest.mark.parametrize("offset_ns", [0, 3 * MS, 9_900_000])
+def test_until_it_begins_the_path_is_kept(offset_ns):
+    whole = cruise([0.5, -0.2, 0.1], rows=10)
+    now, begin = NOW + offset_ns, NOW + offset_ns + 8 * MS
+    slowed = brake(whole, now, begin, Reach(np.full(3, 6.0), np.full(3, 6.0)))
+    for t in range(now, begin + 1, MS):
+        np.testing.assert_allclose(slowed.state_at(t), whole.state_at(t), atol=1e-9)
+    assert abs(slowed.state_at(begin + MS)[1][0]) < 0.5 * 0.995
+    assert (np.diff(slowed.times_ns) > 0).all()
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    offset_ns=st.integers(0, 90 * MS),
+    share=st.floats(0.1, 1.0),
+    a=st.sampled_from([2.0, 6.0, 10.0]),
+    d=st.sampled_from([2.0, 6.0, 10.0]),
+)
+def test_whatever_the_motion_it_keeps_to_the_path_and_the_limits(seed, offset_ns, share, a, d):
+    rng = np.random.default_rng(seed)
+    weak = min(a, d)
+    v = [rng.uniform(-1.0, 1.0, JOINTS)]
+    for _ in range(7):
+        v.append(v[-1] + rng.uniform(-share, share, JOINTS) * weak * 0.01)
+    steps = int(np.ceil(np.abs(v[-1]).max() / (weak * 0.01)))
+    v += [v[-1] * (1 - k / steps) for k in range(1, steps + 1)]
+    whole, now = track_of(np.array(v)), NOW + offset_ns
+    slowed = brake(whole, now, now, Reach(np.full(JOINTS, a), np.full(JOINTS, d)))
+    if slowed is None:
+        return
+    q0, v0 = whole.state_at(now)
+    np.testing.assert_array_equal(slowed.positions[0], q0)
+    np.testing.assert_array_equal(slowed.velocities[0], v0)
+    assert not slowed.velocities[-1].any() and (np.diff(slowed.times_ns) > 0).all()
+    times, q, seen = dense(slowed, now, slowed.end_ns)
+    assert distance_to(whole, q[::8]) < 3e-4
+    speed = np.abs(seen)
+    assert (speed <= np.abs(np.array(v)).max(axis=0) + 1e-6).all()
+    # by differences: whether the speed of a joint grew or shrank
+    change = np.diff(seen, axis=0) / np.diff(times)[:, None]
+    slack = 0.03 * max(a, d) + 1e-6
+    grows = np.diff(speed, axis=0) > 0.0
+    same_way = seen[1:] * seen[:-1] > 0.0
+    allowed = np.where(same_way, np.where(grows, a, d), max(a, d))
+    assert (np.abs(change) <= allowed + slack).all()
