@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from space_world import HOME, clearance_of, judge, limits, make_arm
 
-from vla_safety.core.clearance import Probe
+from vla_safety.core.probe import Probe
 from vla_safety.core.reasons import Reason
 
 NAMES = {
@@ -165,3 +165,16 @@ def test_a_path_far_from_everything_is_settled_by_its_first_row(no_room):
     before = no_room.searched
     assert no_room.check(down(0.3, 0.001)).blocked is None
     assert no_room.searched == before
+
+
+def test_what_was_checked_before_decides_nothing(clearance):
+    rng = np.random.default_rng(3)
+    paths = [
+        path(np.array(HOME) + rng.normal(size=3) * 0.5, rng.normal(size=3), 10**-speed, 20)
+        for speed in rng.uniform(1.0, 3.0, 200)
+    ]
+    found = [clearance.check(rows) for rows in paths]
+    assert {f.blocked for f in found} > {None, Reason.COLLISION}
+    for rows, first in zip(reversed(paths), reversed(found)):
+        again = clearance.check(rows)
+        assert (again.blocked, again.ease) == (first.blocked, pytest.approx(first.ease, abs=1e-3))

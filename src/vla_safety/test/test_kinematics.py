@@ -10,8 +10,8 @@ from space_world import CASE, HOME, ROOM, _joint, _link, clearance_of, make_arm,
 
 from vla_common.core.errors import ConfigError
 from vla_safety.core import clearance, shapes
-from vla_safety.core.clearance import Probe
 from vla_safety.core.kinematics import Arm
+from vla_safety.core.probe import Probe
 
 
 def refusal(text="", **changes):

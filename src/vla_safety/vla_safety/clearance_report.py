@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from vla_common.diagnostics import ERROR, OK, WARN, Diagnostics, number
-from vla_safety.core.clearance import Clearance, Probe
+from vla_safety.core.clearance import Clearance
 from vla_safety.core.gate import Gate
 from vla_safety.core.motion import LEAD_NS
+from vla_safety.core.probe import Probe
 from vla_safety.core.reasons import BLOCKED, Reason
 
 LATE_MS = LEAD_NS * 1e-6
