@@ -81,15 +81,13 @@ def stop_rows(q: Array, v: Array, limits: Limits, dt: float) -> tuple[Array, Arr
     steps = max(steps, int(speed.any()))  # rounding errors are a speed, too: it ends at zero
     if steps <= 0:
         return q[None, :0].reshape(0, len(q)), v[None, :0].reshape(0, len(v))
-    count = np.arange(1, steps + 1)[:, None]
-    share = 1.0 - count / steps
-    v_rows = v * share
+    count = np.arange(steps + 1)[:, None]
+    v_all = v * (1.0 - count / steps)  # from the row before the stop on
     end = q + v * (0.5 * steps * dt)
-    short = (end > limits.q_max) & (v > 0.0) | (end < limits.q_min) & (v < 0.0)
-    if short.any():
+    if min((limits.q_max - end).min(), (end - limits.q_min).min()) < 0.0:
+        short = (end > limits.q_max) & (v > 0.0) | (end < limits.q_min) & (v < 0.0)
         hard = np.maximum(speed - count * brake, 0.0) * np.sign(v)
-        v_rows = np.where(short, hard, v_rows)
-    v_rows[-1] = 0.0
-    before = np.vstack((v, v_rows[:-1]))
-    q_rows = q + np.cumsum((before + v_rows) * (0.5 * dt), axis=0)
-    return q_rows, v_rows
+        v_all = np.where(short, hard, v_all)
+    v_all[-1] = 0.0
+    q_rows = q + np.cumsum((v_all[:-1] + v_all[1:]) * (0.5 * dt), axis=0)
+    return q_rows, v_all[1:]

@@ -33,18 +33,19 @@ class Reference:
 
     def sample(self, first_ns: int, step_ns: int, count: int) -> tuple[Array, Array]:
         """Return positions and velocities, each (count, joints), at equally spaced times."""
-        times = first_ns - self.start_ns + step_ns * np.arange(count, dtype=np.int64)
-        last = len(self.knots) - 2
-        index = np.clip(times // self.step_ns, 0, last)
-        u = np.clip((times - index * self.step_ns) / self.step_ns, 0.0, 1.0)[:, None]
+        late, step, last = first_ns - self.start_ns, self.step_ns, len(self.knots) - 2
+        times = late + step_ns * np.arange(count, dtype=np.int64)
+        index = np.minimum(np.maximum(times // step, 0), last)
+        u = np.minimum(np.maximum((times - index * step) / step, 0.0), 1.0)[:, None]
         p0, p1 = self.knots[index], self.knots[index + 1]
         m0, m1 = self.slopes[index], self.slopes[index + 1]
         d = p1 - p0
         c2, c3 = 3.0 * d - 2.0 * m0 - m1, m0 + m1 - 2.0 * d
         q = p0 + u * (m0 + u * (c2 + u * c3))
-        v = (m0 + u * (2.0 * c2 + 3.0 * u * c3)) / (self.step_ns * 1e-9)
-        outside = (times < 0) | (times >= (last + 1) * self.step_ns)
-        v[outside] = 0.0
+        v = (m0 + u * (2.0 * c2 + 3.0 * u * c3)) / (step * 1e-9)
+        whole = (last + 1) * step
+        if late < 0 or late + (count - 1) * step_ns >= whole:
+            v[(times < 0) | (times >= whole)] = 0.0
         return q, v
 
     def position(self, at_ns: int) -> Array:
@@ -64,11 +65,12 @@ def through(knots: Array, start_ns: int, step_ns: int) -> Reference:
     Slopes are Catmull-Rom's, limited so that each piece is monotone (Fritsch and Carlson, SIAM
     J. Numer. Anal. 17, 1980): zero where the direction turns, at most three times either side's.
     """
-    steps = np.diff(knots, axis=0)
+    steps = knots[1:] - knots[:-1]
     slopes = np.empty_like(knots)
     slopes[0], slopes[-1] = steps[0], steps[-1]
     before, after = steps[:-1], steps[1:]
     bound = MONOTONE * np.minimum(np.abs(before), np.abs(after))
     bound[before * after <= 0.0] = 0.0
-    np.clip(CATMULL * (before + after), -bound, bound, out=slopes[1:-1])
+    middle = np.maximum(CATMULL * (before + after), -bound)
+    np.minimum(middle, bound, out=slopes[1:-1])
     return Reference(start_ns, step_ns, knots, slopes)
