@@ -39,8 +39,10 @@ def slowest(v: float, a: float, d: float) -> float:
     """
     if v <= 0.0:
         return v - a
-    turned = v - min(a, d)
-    return turned if turned < 0.0 else max(v - d, 0.0)
+    turned = v - (a if a < d else d)
+    if turned < 0.0:
+        return turned
+    return v - d if v > d else 0.0
 
 
 def towards(distance: float, v: float, dt: float, brake: float) -> float:
@@ -74,8 +76,9 @@ class Limiter:
         self._a: Row = (limits.a_max * dt).tolist()
         self._d: Row = (limits.d_max * dt).tolist()
         self._brake: Row = limits.d_max.tolist()
-        self._low: Row = limits.q_min.tolist()
-        self._high: Row = limits.q_max.tolist()
+        low, high = limits.q_min.tolist(), limits.q_max.tolist()
+        slack = [NOTICE * top for top in self._v]
+        self._bounds: tuple[Row, ...] = (self._v, self._brake, low, high, slack)
         plan = [RESERVE * min(a, d) for a, d in zip(self._a, self._d)]
         self._approach = [(2.0 * x / dt, x / 2.0, x * x / 4.0) for x in plan]
         self._arm = [i for i, gripper in enumerate(limits.gripper) if not gripper]
@@ -92,18 +95,26 @@ class Limiter:
         the smallest factor by which the wanted change of velocity was scaled down, 1 if none was.
         """
         want = self._wanted(q, v, ref_q, ref_v, ref_next, scale)
-        low = [slowest(x, a, d) for x, a, d in zip(v, self._a, self._d)]
-        high = [-slowest(-x, a, d) for x, a, d in zip(v, self._a, self._d)]
-        factors = self._factors(want, v, low, high)
-        half, notice = 0.5 * self.dt, self.held
+        low, high, factors = self._reachable(v, want)
         q_next, v_next = [], []
-        for i, x in enumerate(v):
-            new = self._inside(i, q[i], x, x + factors[i] * (want[i] - x))
-            new = min(max(new, low[i]), high[i])
-            if abs(want[i] - new) > NOTICE * self._v[i]:
+        half, dt, notice = 0.5 * self.dt, self.dt, self.held
+        rows = zip(q, v, want, factors, low, high, *self._bounds)
+        for i, (at, x, wish, factor, lo, hi, top, brake, first, last, slack) in enumerate(rows):
+            new = x + factor * (wish - x)
+            if new > 0.0:  # v_max, and what can still stop before the limits
+                stop = towards(last - at, x, dt, brake)
+                new = top if new > top else new
+                new = stop if new > stop else new
+            else:
+                stop = -towards(at - first, -x, dt, brake)
+                new = -top if new < -top else new
+                new = stop if new < stop else new
+            new = lo if new < lo else new
+            new = hi if new > hi else new
+            if abs(wish - new) > slack:
                 notice[i] = True
             v_next.append(new)
-            q_next.append(q[i] + (x + new) * half)
+            q_next.append(at + (x + new) * half)
         return q_next, v_next, min(factors)
 
     def _share(self, factors: Row) -> None:
@@ -115,37 +126,35 @@ class Limiter:
 
     def _wanted(self, q: Row, v: Row, ref_q: Row, ref_v: Row, ref_next: Row, scale: float) -> Row:
         """Return the velocity that follows the plan, its direction kept within v_max."""
-        errors = [r - x for r, x in zip(ref_q, q)]
-        gains = [
-            min(self.gain, two_a / (h + sqrt(hh + two_a * abs(e))))
-            for e, (two_a, h, hh) in zip(errors, self._approach)
-        ]
+        errors, gains, most = [], [], self.gain
+        for r, x, (two_a, h, hh) in zip(ref_q, q, self._approach):
+            error = r - x
+            gain = two_a / (h + sqrt(hh + two_a * abs(error)))
+            errors.append(error)
+            gains.append(gain if gain < most else most)
         self._share(gains)
         b = self.damping
         want = [
             w1 + b * e * g + (1.0 - b) * (x - w0)
             for e, g, x, w0, w1 in zip(errors, gains, v, ref_v, ref_next)
         ]
-        speeds = [min(1.0, scale * top / max(abs(w), 1e-12)) for w, top in zip(want, self._v)]
+        tops = [scale * top for top in self._v]
+        speeds = [1.0 if abs(w) <= top else top / abs(w) for w, top in zip(want, tops)]
         self._share(speeds)
         want = [w * s for w, s in zip(want, speeds)]
         for i, k, low, high in self._soft:
             want[i] = min(max(want[i], min(k * (low - q[i]), 0.0)), max(k * (high - q[i]), 0.0))
         return want
 
-    def _factors(self, want: Row, v: Row, low: Row, high: Row) -> Row:
-        """Return by how much the wanted change fits between what a step can reach."""
-        factors = []
-        for w, x, lo, hi in zip(want, v, low, high):
+    def _reachable(self, v: Row, want: Row) -> tuple[Row, Row, Row]:
+        """Return the velocities that a step can reach, and how much of what is wanted fits."""
+        low, high, factors = [], [], []
+        for w, x, a, d in zip(want, v, self._a, self._d):
+            lo, hi = slowest(x, a, d), -slowest(-x, a, d)
             room = hi - x if w > x else x - lo
             size = abs(w - x)
+            low.append(lo)
+            high.append(hi)
             factors.append(1.0 if size <= room else room / size)
         self._share(factors)
-        return factors
-
-    def _inside(self, i: int, q: float, v: float, new: float) -> float:
-        """Return ``new`` clipped to v_max and to what can still stop before the limits."""
-        top = self._v[i]
-        if new > 0.0:
-            return min(new, top, towards(self._high[i] - q, v, self.dt, self._brake[i]))
-        return max(new, -top, -towards(q - self._low[i], -v, self.dt, self._brake[i]))
+        return low, high, factors
