@@ -1,7 +1,7 @@
 # The commands of this repository. Options go into ARGS: make run ARGS="--duration 20 --seed 7"
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test lint format train eval bench prove fuzz mutants reactions clean
+.PHONY: help setup build run test lint format train eval bench prove fuzz mutants reactions endurance clean
 ARGS ?=
 ENV := . tools/env.sh &&
 # In a terminal the command gets a process group of its own: Ctrl-C then reaches it and not make,
@@ -65,6 +65,10 @@ fuzz: ## 10^6 mutated messages through the gate: ARGS="--messages 1e4"
 mutants: ## does a test fail when a line of the gate is changed? ARGS="--only limiter.py --minutes 5"
 	@tools/setup.sh --dev
 	@$(ENV) $(call front,python tools/mutants.py $(ARGS))
+
+endurance: ## no false stops in 30 minutes under CPU load: ARGS="--minutes 5 --load 1"
+	@tools/setup.sh
+	@$(ENV) $(call front,python bench/endurance.py $(ARGS))
 
 reactions: ## reaction times by fault on the running graph: ARGS="--faults nan,gate_kill --count 20"
 	@tools/setup.sh --dev

@@ -60,6 +60,15 @@ def test_lost_lease_brakes_along_the_path_once_then_nothing():
     assert sent.positions[0, 0] < rest.positions[-1, 0] < sent.positions[-1, 0] - 1e-3
 
 
+def test_it_says_where_it_left_the_arm():
+    unit = commander()
+    assert unit.rest.shape == (0,)
+    unit.on_path(path(NOW, cruise=12), NOW)
+    assert unit.rest.shape == (0,)
+    braked = unit.tick(NOW + 60 * MS)
+    np.testing.assert_array_equal(unit.rest, braked.positions[-1])
+
+
 def test_lost_lease_in_the_tail_sends_the_rest_of_the_tail():
     unit = commander()
     sent = unit.on_path(path(NOW, lead_ns=0, speed=0.48), NOW)

@@ -219,6 +219,7 @@ class CommandPublisher(VlaNode):
         message.cause = watchdog.cause
         message.seq = self.commander.heard
         message.problems = watchdog.problems
+        message.rest = self.commander.rest
         self._states.publish(message)
 
     def _watch_graph(self, now_ns: int, deadline_ns: int) -> None:

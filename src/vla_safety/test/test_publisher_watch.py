@@ -1,5 +1,7 @@
 """The gate lets nothing pass to a publisher that is not there, not armed, or has given up."""
 
+import math
+
 import numpy as np
 import pytest
 from safety_world import MS, World, make_robot
@@ -164,3 +166,32 @@ def test_auto_enable_waits_until_the_publisher_is_armed():
     world.said = (ARMED, "", [])
     world.run(40)
     assert world.gate.state in ENABLED
+
+
+def left(world, rest, measured):
+    """Latch and reset, with the arm where the publisher says, or elsewhere; return the anchor."""
+    names = list(world.robot.joints)
+    world.gate.stop(world.now)
+    world.run(400)
+    world.joints_talk = False
+    for _ in range(60):
+        world.gate.on_joint_state(names, list(measured), [0.0] * 3, world.now)
+        world.gate.on_rest(rest, world.now)
+        world.tick()
+    assert world.gate.reset(world.now)[0]
+    world.gate.on_joint_state(names, list(measured), [0.0] * 3, world.now)
+    assert world.gate.enable(world.now)[0]
+    return world.gate.motion.command(world.now)[0]
+
+
+def test_enable_begins_where_the_publisher_left_the_arm():
+    """A stop of its own ends elsewhere than the gate's last path; a step would follow."""
+    found = left(World(make_robot(3)).enabled(), (0.013, 0.0, -0.004), (0.014, 0.001, -0.004))
+    assert found.tolist() == [0.013, 0.0, -0.004]
+
+
+@pytest.mark.parametrize("rest", [(), (0.013, 0.0), (math.nan, 0.0, 0.0), None, "abc", (0.5, 0, 0)])
+def test_what_the_publisher_says_counts_only_where_the_arm_is(rest):
+    assert left(World(make_robot(3)).enabled(), rest, (0.0, 0.001, 0.0)).tolist() == [0, 0, 0]
+    found = left(World(make_robot(3)).enabled(), rest, (0.3, 0.0, 0.0))
+    assert found.tolist() == [0.3, 0.0, 0.0]

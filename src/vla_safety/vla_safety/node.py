@@ -166,6 +166,7 @@ class SafetyGate(VlaNode):
         assert self.gate is not None
         fields = (message.mode, message.cause, message.seq, message.problems)
         self._store(False, self.gate.on_command_state, *fields)
+        self._store(False, self.gate.on_rest, message.rest)
 
     def _on_own_estop(self, pressed: bool) -> None:
         assert self.gate is not None

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
+
 from vla_command.core.braking import brake
 from vla_command.core.checks import Bounds, Refusal, check, check_jump
 from vla_command.core.path import GateState, SafePath
 from vla_command.core.playback import Track, join
 from vla_command.core.trajectory import Sample, Trajectory, rows_to_come, sample
 from vla_command.core.watchdog import Mode, Watchdog
+
+NOWHERE = np.empty(0)
 
 
 class Commander:
@@ -109,6 +113,13 @@ class Commander:
     def finish(self) -> None:
         """Take no more paths: the verified tail brings the arm to rest."""
         self._finishing = True
+
+    @property
+    def rest(self) -> np.ndarray:
+        """Where the arm was left, (joints,) float64; (0,) while following and before any path."""
+        if self.track is None or self.watchdog.mode is Mode.FOLLOWING:
+            return NOWHERE
+        return self.track.positions[-1]
 
     def resting(self, now_ns: int) -> bool:
         """Whether the commanded motion has come to its end."""

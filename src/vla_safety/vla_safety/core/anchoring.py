@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from vla_safety.core.limits import Limits
+from vla_safety.core.limits import Array, Limits
 from vla_safety.core.motion import Motion
-from vla_safety.core.sources import JointWatch
+from vla_safety.core.sources import JointWatch, vector
 
 ANCHOR_SHARE = 0.05
 """The command jumps to the measured pose if a joint is off by more than this share of its range,
@@ -21,6 +23,11 @@ class Anchoring:
         self._joints = joints
         self._motion = motion
         self._far = np.minimum(ANCHOR, ANCHOR_SHARE * (limits.q_max - limits.q_min))
+        self._rest: Array | None = None
+
+    def told(self, positions: Any, now_ns: int) -> None:
+        """Take where the publisher's last command left the arm; anything else forgets it."""
+        self._rest = vector(positions, len(self._far))
 
     def off(self, now_ns: int) -> bool:
         """Return whether the arm is not where it is commanded to be."""
@@ -28,8 +35,17 @@ class Anchoring:
         return bool((error > self._far).any())
 
     def enable(self, now_ns: int) -> None:
-        """Begin at the measured pose, unless the arm stands where it was commanded to."""
-        if self._motion.path is None or self.off(now_ns):
+        """Begin at the measured pose, unless the arm stands where it was commanded to.
+
+        That is where the publisher says that its last command left it. After a stop that the
+        publisher made this is not where the gate's last path ended, and to begin there would be
+        a step.
+        """
+        rest = self._rest
+        if rest is not None and (self._joints.error(rest) <= self._far).all():
+            if self._motion.path is None or (rest != self._motion.command(now_ns)[0]).any():
+                self._motion.anchor(rest, now_ns)
+        elif self._motion.path is None or self.off(now_ns):
             self._motion.anchor(self._joints.q, now_ns)
         self._joints.off_ticks = self._joints.lag_ticks = 0
 

@@ -124,6 +124,10 @@ class Gate:
         """Take the publisher's state; the next tick judges it."""
         return self._note(now_ns, None, self.publisher.update, mode, cause, seq, problems)
 
+    def on_rest(self, positions: Any, now_ns: int) -> Output:
+        """Take where the publisher's last command left the arm; empty: it does not say."""
+        return self._note(now_ns, None, self.anchoring.told, positions)
+
     def _act(self, now_ns: int, call: Callable[..., None], *fields: Any) -> Output:
         """Do what an input asks for at once."""
         try:

@@ -19,7 +19,8 @@ STILL = 0.02
 MAX_SOURCES = 8
 
 
-def _vector(values: Any, size: int) -> Array | None:
+def vector(values: Any, size: int) -> Array | None:
+    """Return ``values`` as (size,) float64; None when they are not that many finite numbers."""
     try:
         result = np.array(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
@@ -56,10 +57,10 @@ class JointWatch:
         """Take a joint state; return whether it was usable. Joints of others are ignored."""
         if isinstance(names, str) or not isinstance(names, Sequence):
             return False
-        q = _vector(positions, len(names))
+        q = vector(positions, len(names))
         if q is None:
             return False
-        v = _vector(velocities, len(names))
+        v = vector(velocities, len(names))
         from_, to = self._map(tuple(names))
         if not to:
             return True

@@ -1,0 +1,213 @@
+"""No false stops: the trained policy at work for a long time while other work takes the CPU.
+
+Every few seconds the cubes lie elsewhere and a new sentence names one of them, so that the arm is
+nearly always in motion; meanwhile one process for each core but one computes for nothing. Whatever
+the gate then holds for is a false stop, since nothing is wrong. Prints how often it held, how
+many plans a limit held back, the rates, and how often the cube named was reached; ends with 1
+when it held at all, or held back more than 5 % of the plans.
+
+    make endurance ARGS="--minutes 30"
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from vla_bringup import options as command_line
+from vla_bringup.core import evaluation, report
+from vla_bringup.evaluate import PASSING, make_plan
+from vla_bringup.graph_runner import GraphFailed
+from vla_bringup.session import Session, StopRequest
+from vla_common.core.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
+SCALED_AT_MOST = 0.05
+BEGIN = 3.0
+"""Seconds after the gate became active from which on everything counts."""
+BUSY = "while True: pass"
+
+
+@contextmanager
+def load(processes: int) -> Iterator[list[int]]:
+    """Compute for nothing, each process on a core of its own, the last cores first."""
+    cores = sorted(os.sched_getaffinity(0))
+    started = []
+    for core in cores[len(cores) - processes :]:
+        process = subprocess.Popen([sys.executable, "-c", BUSY])
+        os.sched_setaffinity(process.pid, {core})
+        started.append(process)
+    try:
+        yield [process.pid for process in started]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+class Work:
+    """Gives the arm something to do, and notes what came of it."""
+
+    def __init__(self, session: Session, stop: StopRequest, every: float, seed: int) -> None:
+        self._session, self._stop, self._every = session, stop, every
+        self._observer = session.observer
+        self._seed = seed
+        self.scenes = self.reached = 0
+
+    def poll(self) -> bool:
+        """Look after the processes; return whether to go on."""
+        self._session.poll()
+        time.sleep(0.02)
+        return not self._stop.is_set()
+
+    def wait_active(self, timeout: float = 60.0) -> None:
+        """Wait until the gate lets plans pass. Raises GraphFailed when it does not."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end and self.poll():
+            safety = self._observer.recorder.safety
+            if safety is not None and safety.state in PASSING and self._observer.recorder.task:
+                return
+        raise GraphFailed(f"not ready within {timeout:g} s; logs: {self._session.graph.logs}")
+
+    def scene(self) -> bool:
+        """Place the cubes anew and name one; return whether to go on."""
+        trial = evaluation.make_trials(1, self._seed)[0]
+        self._seed += 1
+        if not self._observer.reset_scene(trial.seed):
+            self.scenes += 1
+            scored = True
+        else:  # the arm is where a cube would be: the next sentence leads it away
+            scored = False
+        self._observer.instruct(trial.last.text)
+        judge = evaluation.Judge(trial, time.monotonic(), self._every)
+        end = time.monotonic() + self._every
+        while time.monotonic() < end:
+            if not self.poll():
+                return False
+            task = self._observer.recorder.task
+            result = judge.update(time.monotonic(), task.distances if task else {})
+            if result is not None:
+                self.reached += result.success and scored
+                return True
+        return True
+
+
+def parse(words: list[str] | None) -> argparse.Namespace:
+    """Return the options: those of `make eval` that matter here, and our own."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument("--minutes", type=float, default=30.0, help="(%(default)s)")
+    parser.add_argument(
+        "--every", type=float, default=8.0, help="[s] a scene at most (%(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=5000, help="of the first scene (%(default)s)")
+    parser.add_argument(
+        "--load",
+        type=int,
+        default=cores - 1,
+        help="processes that compute for nothing (%(default)s)",
+    )
+    parser.add_argument("--output", type=Path, default=ROOT / "bench" / "endurance.json")
+    options = parser.parse_args(words)
+    if not 0 <= options.load <= cores:
+        parser.error(f"--load {options.load}: 0 .. {cores} are allowed")
+    if options.minutes <= 0.0:
+        parser.error(f"--minutes {options.minutes}: more than 0 is allowed")
+    return options
+
+
+def figures(work: Work, before: dict[str, Any], session: Session) -> dict[str, Any]:
+    """Return what happened since ``before``."""
+    now = snapshot(session)
+    plans = now["plans"] - before["plans"]
+    counts = {
+        name: count - before["counts"].get(name, 0)
+        for name, count in now["counts"].items()
+        if count != before["counts"].get(name, 0)
+    }
+    return {
+        "seconds": round(now["at"] - before["at"], 1),
+        "plans": plans,
+        "transitions": now["transitions"] - before["transitions"],
+        "states": session.observer.recorder.state_changes[before["states"] :][:50],
+        "held_back_share": round(counts.get("held_back", 0) / max(plans, 1), 4),
+        "counts": counts,
+        "scenes": work.scenes,
+        "named_cube_reached": work.reached,
+        "restarts": session.graph.restarts(),
+    }
+
+
+def snapshot(session: Session) -> dict[str, Any]:
+    """Return the counters now."""
+    recorder = session.observer.recorder
+    safety = recorder.safety
+    assert safety is not None
+    return {
+        "at": time.monotonic(),
+        "plans": recorder.actions.count,
+        "transitions": safety.transitions,
+        "counts": dict(safety.counts),
+        "states": len(recorder.state_changes),
+    }
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run, print, write; return the exit code."""
+    words = ["--runs", str(ROOT / "runs"), "--seed", str(options.seed)]
+    arguments = command_line.eval_parser().parse_args(words)
+    plan = make_plan(arguments)
+    stop = StopRequest()
+    stop.install()
+    with load(options.load), Session(plan, arguments.runs, print) as session:
+        work = Work(session, stop, options.every, options.seed)
+        work.wait_active()
+        going = work.scene()
+        time.sleep(BEGIN)
+        before = snapshot(session)
+        end, told = time.monotonic() + 60.0 * options.minutes, 0
+        while going and time.monotonic() < end:
+            going = work.scene()
+            found = figures(work, before, session)
+            if found["seconds"] >= 60.0 * (told + 1):
+                told += 1
+                print(
+                    f"{found['seconds'] / 60:5.1f} min: {found['transitions']} transitions of the "
+                    f"gate, {100 * found['held_back_share']:.1f} % of {found['plans']} plans held "
+                    f"back, {found['named_cube_reached']}/{found['scenes']} reached",
+                    flush=True,
+                )
+        found = figures(work, before, session)
+    recorder = session.observer.recorder
+    whole = report.make(
+        plan, recorder, session.meter, session.graph.restarts(), session.start_ns, session.end_ns,
+        "complete" if going else "stopped by the user",
+    )  # fmt: skip
+    result = {"load": options.load, **found, "report": whole}
+    options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    good = found["transitions"] == 0 and found["held_back_share"] <= SCALED_AT_MOST
+    print(f"{options.output} written: {'no false stop' if good else 'NOT good enough'}")
+    return 0 if good else 1
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the command line."""
+    try:
+        return run(parse(words))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
