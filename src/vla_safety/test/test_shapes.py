@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from space_world import FORE, RADIUS, _along, _points, _to_box, clearance_of, make_arm
+from space_world import FORE, RADIUS, _along, _joint, _points, _to_box, clearance_of, make_arm, urdf
 
 from vla_safety.core import shapes
 from vla_safety.core.clearance import Probe
@@ -34,7 +34,9 @@ def local(p):
 def to_core(p):
     """Return the distance of points to the core of a capsule of length 0.5 along its z."""
     q = local(p)
-    return np.linalg.norm(q - np.column_stack((0 * q[:, :2], np.clip(q[:, 2], -0.25, 0.25))), axis=1)
+    return np.linalg.norm(
+        q - np.column_stack((0 * q[:, :2], np.clip(q[:, 2], -0.25, 0.25))), axis=1
+    )
 
 
 OBJECTS = {
@@ -97,6 +99,34 @@ def test_a_frame_is_as_far_from_a_boundary_as_its_numbers_say(kind):
     assert (mine[~outside] <= 1e-9).all()
 
 
+@pytest.mark.parametrize(
+    ("shape", "distance"),
+    [
+        (
+            '<box size="0.2 0.1 0.06"/>',
+            lambda p: _to_box(p, [-0.1, -0.05, -0.03], [0.1, 0.05, 0.03]),
+        ),
+        ('<sphere radius="0.11"/>', lambda p: np.linalg.norm(p, axis=1) - 0.11),
+    ],
+)
+def test_a_link_that_is_a_box_or_a_sphere_stays_one(shape, distance):
+    place = "<origin xyz='0.5 0.6 0.3' rpy='0.4 -0.3 1.1'/>"
+    link = f'<link name="post"><collision>{place}<geometry>{shape}</geometry></collision></link>'
+    found = clearance_of(
+        make_arm(urdf(_joint("j9", "ground", "post", "0 0 0", "0 0 1", "fixed"), link))
+    )
+    index = next(k for k, p in enumerate(found.pairs) if set(p.name.split(":")) == {"fore", "post"})
+    q = np.random.default_rng(7).uniform(-2.9, 2.9, (100, 3))
+    p = _points(q)
+    wanted = _along(
+        p["fore0"], p["fore1"], lambda x: distance((x - [0.5, 0.6, 0.3]) @ turned(0.4, -0.3, 1.1))
+    )
+    mine = np.array([Probe(found.arm).at(row, [index])[0] for row in q]) + RADIUS
+    apart = wanted > RADIUS + 1e-3
+    assert apart.sum() > 20
+    assert mine[apart] == pytest.approx(wanted[apart], abs=1e-5)
+
+
 def reach_of(robot, name):
     (reach,) = {tuple(p.reach) for p in clearance_of(robot).pairs if p.name == name}
     return reach
@@ -105,7 +135,11 @@ def reach_of(robot, name):
 def test_reach_of_a_point_is_the_stretched_arm():
     """More would be safe, and only cost time: so the exact value is tested, too."""
     zone = {"kind": "plane", "normal": [0.0, 0.0, 1.0], "offset": -5.0}
-    zones = {"names": ["a", "b"], "a": {**zone, "frames": ["tcp"]}, "b": {**zone, "frames": ["elbow"]}}
+    zones = {
+        "names": ["a", "b"],
+        "a": {**zone, "frames": ["tcp"]},
+        "b": {**zone, "frames": ["elbow"]},
+    }
     robot = make_arm(workspace=zones)
     assert reach_of(robot, "tcp:workspace.a") == pytest.approx([0.8, 0.8, 0.4])
     assert reach_of(robot, "elbow:workspace.b") == pytest.approx([0.4, 0.4, 0.0])
