@@ -14,7 +14,7 @@ def watch(*names):
     """Return a watch of required cameras."""
     values = dict(make_robot(2).parameters)
     camera = {"topic": "/c", "width": 96, "height": 96}
-    values["cameras"] = {"names": list(names), **{name: camera for name in names}}
+    values["cameras"] = {"names": list(names), **dict.fromkeys(names, camera)}
     return CameraWatch(from_parameters(values, "test"))
 
 

@@ -103,7 +103,7 @@ def test_far_from_everything_a_second_look_is_not_needed(found, monkeypatch):
     assert not looked
 
 
-# --- what it costs, and what it says ---------------------------------------------------------------
+# --- what it costs, and what it says -------------------------------------------------------------
 def test_rows_that_the_bound_settles_are_not_looked_at(found):
     assert not blocked(found, *[level(h) for h in np.linspace(0.065, 0.06, 65)])
     assert found.searched == 0
