@@ -45,6 +45,7 @@ pytest_add_cli_args =
 pytest_add_cli_args_test_selection =
 {tests}
 timeout_constant = 2.0
+timeout_multiplier = 5
 use_git_change_detection = false
 on_dependency_change = ignore
 track_dependencies = false
