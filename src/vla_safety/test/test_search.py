@@ -65,14 +65,25 @@ def test_a_distance_that_is_no_number_blocks_in_whichever_row(found, rows, monke
         assert not blocked(found, *there), bad
 
 
-def test_the_bound_between_rows_is_not_too_wide():
+DIP = np.abs(np.linspace(-1.0, 1.0, 9))
+PARTS = {
+    "whole": DIP,
+    "first half": np.concatenate((DIP, np.ones(8))),
+    "second half": np.concatenate((np.ones(8), DIP)),
+    "last quarter": np.concatenate((np.ones(24), DIP)),
+}
+
+
+@pytest.mark.parametrize("part", sorted(PARTS))
+def test_the_bound_between_rows_is_as_wide_as_it_must_be(part):
     """A forearm that tips just below stop_distance and comes back, at almost its full reach."""
     robot = make_arm(workspace=None, kinematics={"stop_distance": 0.05, "slow_distance": 0.1})
-    found = clearance_of(robot)
     pitch = np.arcsin((0.4 - 0.14) / 0.4)
     for deepest, wanted in ((0.16, False), (0.17, True)):  # 5.2 and 4.9 cm from the table
-        tip = np.arcsin(deepest * (1.0 - np.abs(np.linspace(-1.0, 1.0, 9))))
+        found = clearance_of(robot)
+        tip = np.arcsin(deepest * (1.0 - PARTS[part]))
         assert blocked(found, *[[0.0, pitch, a - pitch] for a in tip]) == wanted
+        assert found.searched <= 7 + 2, "rows were looked at where nothing moves"
 
 
 # --- what was seen before ------------------------------------------------------------------------
