@@ -96,8 +96,9 @@ def test_a_mimic_joint_follows_as_the_urdf_says(mimic, where):
 def test_a_mimic_joint_whose_leader_nobody_commands_must_be_named():
     text = urdf(*gripper('<mimic joint="slide" multiplier="2" offset="0.5"/>'))
     fixed = {"fixed_joints": ["slide"], "fixed_positions": [0.2]}
-    with pytest.raises(ConfigError, match="to contain twin"):
+    with pytest.raises(ConfigError, match="to contain twin") as caught:
         clearance_of(make_arm(text, kinematics=fixed))
+    assert (caught.value.where, caught.value.value) == ("small.yaml", ("slide",))
     fixed = {"fixed_joints": ["twin", "slide"], "fixed_positions": [0.1, 0.2]}
     arm = clearance_of(make_arm(text, kinematics=fixed)).arm
     q = arm.configurations(np.array([HOME]))[0]
@@ -147,6 +148,7 @@ def test_a_joint_of_more_than_one_freedom_is_refused_by_name(kind):
         clearance_of(make_arm(lid(kind)))
     error = caught.value
     assert (error.where, error.key, error.value) == ("small.yaml", "robot.urdf", "lid")
+    assert "revolute" in error.allowed
 
 
 # --- links ---------------------------------------------------------------------------------------

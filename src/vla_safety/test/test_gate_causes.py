@@ -74,11 +74,41 @@ def test_the_report_says_what_keeps_from_enabling_and_which_epoch_counts():
     assert report.min_epoch == world.gate.checks.min_epoch
 
 
-def test_plans_of_low_confidence_are_dated():
+def test_plans_of_low_confidence_and_what_follows_are_dated():
     world = World(make_robot(2, low_confidence=0.5)).enabled()
-    world.tick(20)
-    world.chunk(np.zeros((8, 2)), confidence=0.1)
-    assert world.gate.counts.last_ns[Reason.LOW_CONFIDENCE] == world.now
+    for confidence, state in ((0.1, State.SLOW), (1.0, State.ACTIVE)):
+        for _ in range(20):
+            world.tick(20)
+            world.chunk(np.zeros((8, 2)), confidence=confidence)
+            if confidence < 0.5:
+                assert world.gate.counts.last_ns[Reason.LOW_CONFIDENCE] == world.now
+            if world.gate.state is state:
+                break
+        assert world.gate.machine.state is state
+        assert world.gate.machine.since_ns == world.now
+
+
+def test_a_clock_jump_is_dated():
+    world = World(make_robot(2)).enabled()
+    world.now += 10_000_000
+    world.gate.tick(world.now, world.now + 10**18)
+    assert world.gate.machine.cause == Reason.CLOCK_JUMP.value
+    assert world.gate.counts.last_ns[Reason.CLOCK_JUMP] == world.now
+    assert world.gate.counts.total[Reason.CLOCK_JUMP] == 1
+
+
+def test_an_exception_in_the_tick_while_the_arm_moves_is_kept_and_dated(monkeypatch):
+    world = World(make_robot(2)).enabled()
+    for _ in range(6):
+        q = world.gate.motion.command(world.now)[0]
+        world.chunk(q + np.outer(np.arange(1, 9), [0.05, 0.0]))
+        world.tick(20), world.tick(20), world.tick(10)
+    monkeypatch.setattr(world.gate.cameras, "faults", lambda now_ns: 1 / 0)
+    world.now += 5_000_000
+    world.gate.tick(world.now)
+    assert world.gate.state is State.STOPPING
+    assert world.gate.machine.since_ns == world.now
+    assert isinstance(world.gate.last_error, ZeroDivisionError)
 
 
 def test_a_joint_that_is_held_back_inside_its_range_is_counted_too():
