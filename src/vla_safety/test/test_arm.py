@@ -223,7 +223,8 @@ ZONE = {"kind": "plane", "normal": [0.0, 0.0, 1.0], "offset": -5.0}
     ("changes", "key", "value", "says"),
     [
         ({"robot": {"base_frame": "base"}}, "robot.base_frame", "base", "column, fore, ground"),
-        ({"robot": {"base_frame": "mount"}}, "robot.base_frame", "mount", "column, fore, ground"),
+        ({"workspace": {"names": ["r"], "r": {**ZONE, "frames": ["j0"]}}},  # a joint
+         "workspace.r.frames", "j0", "hand"),
         ({"robot": {"base_frame": "fore"}}, "robot.base_frame", "fore", "does not move"),
         ({"workspace": {"names": ["r"], "r": {**ZONE, "frames": ["hnad"]}}},
          "workspace.r.frames", "hnad", "hand"),
