@@ -3,6 +3,7 @@
 import pytest
 from safety_world import MS, make_robot
 
+from vla_common.core.errors import ConfigError
 from vla_common.core.robot import from_parameters
 from vla_safety.core.cameras import CameraWatch
 from vla_safety.core.reasons import Reason
@@ -82,3 +83,16 @@ def test_what_is_wrong_with_the_images_is_passed_on(text, why):
     found = watch("c")
     assert tell(found, 1, 1, texts=[text])
     assert found.faults(1) == ((Reason.CAMERA_STALE, why),)
+
+
+def test_a_camera_that_is_too_slow_is_refused_in_the_robot_file():
+    values = dict(make_robot(2, camera_age_ms=40.0).parameters)
+    camera = {"topic": "/c", "width": 96, "height": 96}
+    values["cameras"] = {"names": ["a", "b"], "a": camera, "b": {**camera, "rate": 20.0}}
+    with pytest.raises(ConfigError) as caught:
+        CameraWatch(from_parameters(values, "robot.yaml"))
+    error = caught.value
+    assert (error.where, error.key, error.value) == ("robot.yaml", "safety.camera_age_ms", 40.0)
+    assert "cameras.b at 20 Hz, 50 ms" in str(error)
+    values["cameras"]["b"]["required"] = False
+    assert CameraWatch(from_parameters(values, "robot.yaml")).required == ("a",)
