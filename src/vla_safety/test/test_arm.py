@@ -190,6 +190,8 @@ def test_a_mesh_is_looked_for_in_the_packages(tmp_path):
 def test_coal_goes_by_its_old_name_too(monkeypatch):
     import coal
 
+    monkeypatch.setitem(sys.modules, "hppfcl", None)
+    assert clearance_of().pairs
     monkeypatch.setitem(sys.modules, "coal", None)
     monkeypatch.setitem(sys.modules, "hppfcl", coal)
     assert clearance_of().pairs
