@@ -28,9 +28,9 @@ LEFT_OUT = ("*_fuzz.py", "test_prove.py")
 SURVIVED, NO_TESTS = 0, 33
 KINDS: dict[int | None, str] = {
     None: "not run", 1: "killed", 3: "killed", SURVIVED: "survived", NO_TESTS: "untested",
-    **dict.fromkeys((-24, 24, 36, 152, 255, -9), "timeout"),
+    **dict.fromkeys((-6, -11), "killed"), **dict.fromkeys((-24, 24, 36, 152, 255, -9), "timeout"),
 }  # fmt: skip
-"""By the exit code of a mutant's tests, as mutmut keeps it."""
+"""By the exit code of a mutant's tests, as mutmut keeps it; -6 and -11: a library aborted."""
 CONFIG = """[mutmut]
 source_paths = vla_safety
 only_mutate = vla_safety/core/*
@@ -45,6 +45,7 @@ pytest_add_cli_args =
 pytest_add_cli_args_test_selection =
 {tests}
 timeout_constant = 2.0
+timeout_multiplier = 5
 use_git_change_detection = false
 on_dependency_change = ignore
 track_dependencies = false

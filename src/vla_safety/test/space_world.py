@@ -6,6 +6,7 @@ lie along x at zero. Shapes are the capsules that the URDF's cylinders become.
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from pathlib import Path
 
@@ -186,6 +187,7 @@ def judge(q: np.ndarray) -> dict[str, np.ndarray]:
     return found
 
 
+@functools.cache
 def limits() -> dict[str, float]:
     """Return the least distance [m] of each of :func:`judge`'s, by name."""
     return {name: 0.02 if ":" in name else 0.0 for name in judge(np.zeros((1, 3)))}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from space_world import HOME, clearance_of, judge, limits, make_arm
 
@@ -18,12 +18,12 @@ NAMES = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture  # one for each test: a mutation run asks which test reaches what
 def clearance():
     return clearance_of()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def probe(clearance):
     return Probe(clearance.arm)
 
@@ -77,7 +77,7 @@ def verdict(rows):
     return min(margins)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.integers(0, 10**6),
     st.lists(st.floats(-1, 1), min_size=3, max_size=3),
@@ -109,7 +109,7 @@ def down(start, metres, rows=20):
     return np.array([lowered(h) for h in np.linspace(start, start - metres, rows)])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def no_room():
     return clearance_of(make_arm(workspace=None))
 
