@@ -60,6 +60,32 @@ def test_lost_lease_brakes_along_the_path_once_then_nothing():
     assert sent.positions[0, 0] < rest.positions[-1, 0] < sent.positions[-1, 0] - 1e-3
 
 
+def test_a_lease_that_has_ended_is_not_renewed_by_what_comes_after():
+    unit = commander()
+    unit.on_path(path(NOW, cruise=12), NOW)
+    now = NOW + LEASE + 1
+    unit.on_gate(GateState.ACTIVE, now + LEASE, now)
+    assert unit.on_path(path(now, seq=2, start_q=0.03), now) is None
+    assert unit.ignored == 1 and unit.watchdog.mode is Mode.FOLLOWING
+    assert unit.tick(now) is not None
+    assert unit.watchdog.mode is Mode.LATCHED
+    unit.on_gate(GateState.LATCHED, now + LEASE, now)
+    assert unit.watchdog.mode is Mode.ARMED
+
+
+def test_a_latched_gate_that_stands_elsewhere_does_not_keep_it_waiting():
+    unit = commander()
+    unit.on_path(path(NOW), NOW)
+    for i in range(1, 60):
+        now = NOW + i * 10 * MS
+        unit.on_gate(GateState.LATCHED, now + LEASE, now)
+        stands = path(now, seq=1 + i, start_q=0.12, speed=0.0, cruise=1, tail_start=0,
+                      state=GateState.LATCHED, lead_ns=10 * MS)  # fmt: skip
+        unit.on_path(stands, now)
+        unit.tick(now)
+    assert unit.watchdog.mode is Mode.ARMED
+
+
 def test_it_says_where_it_left_the_arm():
     unit = commander()
     assert unit.rest.shape == (0,)
@@ -224,6 +250,9 @@ def test_armed_as_soon_as_the_stop_of_a_latched_gate_has_ended():
     now += TICK
     unit.on_path(path(now, seq=3, start_q=last, speed=0.0, state=GateState.LATCHED), now)
     assert unit.watchdog.mode is Mode.FOLLOWING and unit.accepted == 3
+    for _ in range(10):
+        now += TICK
+        unit.on_gate(GateState.LATCHED, now + LEASE, now)
     now = unit.track.end_ns
     unit.on_gate(GateState.LATCHED, now + LEASE, now)
     assert unit.watchdog.mode is Mode.ARMED and unit.heard == 0

@@ -56,7 +56,8 @@ class Commander:
         if refusal is None:
             self.on_gate(path.state, path.valid_until_ns, now_ns)
             self.heard = path.seq
-            if self.watchdog.mode is not Mode.FOLLOWING or self._finishing:
+            following = self.watchdog.mode is Mode.FOLLOWING
+            if not following or self._finishing or self.watchdog.expired(now_ns):
                 self.ignored += 1
                 return None
             refusal = self._check_joint(path, now_ns)
@@ -67,7 +68,10 @@ class Commander:
         track = join(base, path, now_ns, self._bounds.reach)
         if track is None:
             self.refused[Refusal.UNREACHABLE] += 1
-            return self._brake(now_ns) if path.tail_start == 0 else None
+            if path.tail_start:
+                return None
+            self._stopped = path.state == GateState.LATCHED  # by a stop of our own
+            return self._brake(now_ns)
         self._fresh = False
         self._seq = path.seq
         self._stopped = path.state == GateState.LATCHED

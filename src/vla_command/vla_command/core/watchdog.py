@@ -43,9 +43,10 @@ class Watchdog:
 
         ``ended`` says that the last path of a latched gate was followed to its end.
         Leases and paths come on two topics, and one may overtake the other: what was sent before
-        something that was heard already says nothing.
+        something that was heard already says nothing. A lease that has ended is not renewed by
+        what comes after: :meth:`check` is the only way on.
         """
-        if valid_until_ns < self.valid_until_ns:
+        if valid_until_ns < self.valid_until_ns or self.expired(now_ns):
             return
         self.valid_until_ns = min(valid_until_ns, now_ns + self._lease_ns)
         if self.problems:
@@ -58,9 +59,13 @@ class Watchdog:
         elif state in MOVING and self.mode is Mode.ARMED and now_ns < self.valid_until_ns:
             self.mode, self.cause = Mode.FOLLOWING, ""
 
+    def expired(self, now_ns: int) -> bool:
+        """Whether the lease has ended while following."""
+        return self.mode is Mode.FOLLOWING and now_ns >= self.valid_until_ns
+
     def check(self, now_ns: int) -> bool:
         """Return True once when the lease is lost while following; from then on latched."""
-        if self.mode is not Mode.FOLLOWING or now_ns < self.valid_until_ns:
+        if not self.expired(now_ns):
             return False
         self.trips += 1
         self.mode = Mode.LATCHED
