@@ -86,6 +86,14 @@ def test_a_latched_gate_that_stands_elsewhere_does_not_keep_it_waiting():
     assert unit.watchdog.mode is Mode.ARMED
 
 
+def test_a_path_from_before_the_enable_is_not_where_it_begins():
+    unit = commander()
+    old = path(NOW, speed=0.0, start_q=0.1, state=GateState.READY, valid_until_ns=NOW + LEASE)
+    assert unit.on_path(old, NOW) is None and unit.ignored == 1
+    sent = unit.on_path(path(NOW, seq=2, start_q=0.11), NOW)
+    assert sent.positions[0, 0] >= 0.11
+
+
 def test_it_says_where_it_left_the_arm():
     unit = commander()
     assert unit.rest.shape == (0,)

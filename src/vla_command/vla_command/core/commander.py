@@ -11,7 +11,7 @@ from vla_command.core.checks import Bounds, Refusal, check, check_jump
 from vla_command.core.path import GateState, SafePath
 from vla_command.core.playback import Track, join
 from vla_command.core.trajectory import Sample, Trajectory, rows_to_come, sample
-from vla_command.core.watchdog import Mode, Watchdog
+from vla_command.core.watchdog import IDLE, Mode, Watchdog
 
 NOWHERE = np.empty(0)
 
@@ -57,7 +57,8 @@ class Commander:
             self.on_gate(path.state, path.valid_until_ns, now_ns)
             self.heard = path.seq
             following = self.watchdog.mode is Mode.FOLLOWING
-            if not following or self._finishing or self.watchdog.expired(now_ns):
+            before = self._fresh and path.state in IDLE  # sent before the enable
+            if not following or before or self._finishing or self.watchdog.expired(now_ns):
                 self.ignored += 1
                 return None
             refusal = self._check_joint(path, now_ns)
