@@ -337,8 +337,13 @@ def assert_within_limits(samples: list[Sample], robot: Robot, slack: float = 1.0
     times = np.array([s.at for s in samples])
     velocity = np.stack([s.velocity for s in samples])
     v_max, a_max = robot.bound("max_velocity"), robot.bound("max_acceleration")
-    ratio = (np.abs(velocity) / v_max).max()
-    assert ratio <= slack, f"velocity is {ratio:.3f} of its limit"
+    share = (np.abs(velocity) / v_max).max(axis=1)
+    worst = int(share.argmax())
+    near = slice(max(0, worst - 4), worst + 5)
+    assert share[worst] <= slack, (
+        f"velocity is {share[worst]:.3f} of its limit; around it, of all joints: "
+        f"{np.round(velocity[near], 3).tolist()} at {np.round(times[near] - times[worst], 4)} s"
+    )
     period_ms = 1e3 * float(np.median(np.diff(times)))
     for span_ms in (30, 60):
         steps = round(span_ms / period_ms)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from rclpy.node import Node
 from rig import Rig
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
@@ -228,15 +229,17 @@ def camera_stale(message: Any) -> Any:
 
 def second_publisher(rig: Rig) -> int:
     """Offer commands to the controller from elsewhere, too."""
-    now_ns = time.monotonic_ns()
     topic = rig.graph.robot.controller.topic
-    rig.second = rig.watcher.node.create_publisher(JointTrajectory, topic, qos.COMMAND)
+    # On a node that nobody spins: an executor fails when a publisher is destroyed under it.
+    rig.second = Node("second_source", context=rig.graph.context, enable_rosout=False)
+    now_ns = time.monotonic_ns()
+    rig.second.create_publisher(JointTrajectory, topic, qos.COMMAND)
     return now_ns
 
 
 def one_publisher(rig: Rig) -> None:
     """Take the second source of commands away."""
-    rig.watcher.node.destroy_publisher(rig.second)
+    rig.second.destroy_node()
 
 
 def full_disk_then_stop(rig: Rig) -> int:

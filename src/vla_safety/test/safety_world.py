@@ -152,3 +152,19 @@ class World:
 
     def chunk(self, rows, **changes) -> Output:
         return self.take(self.gate.on_chunk(self.raw(rows, **changes), self.now))
+
+
+def count(world, reason):
+    return world.gate.counts.total[reason]
+
+
+def moving(world, steps=6):
+    """Let the arm move at speed."""
+    goal = np.array([0.5, -0.3, 0.2])
+    for _ in range(steps):
+        q = world.gate.motion.command(world.now)[0]
+        rows = q + np.clip(goal - q, -0.02, 0.02) * np.arange(1, 9)[:, None]
+        assert world.chunk(rows).action is not None
+        world.tick(20), world.tick(20), world.tick(10)
+    assert np.abs(world.gate.motion.command(world.now)[1]).max() > 0.1
+    return world

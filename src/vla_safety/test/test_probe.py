@@ -53,5 +53,8 @@ def test_results_that_do_not_follow_are_refused():
         return SimpleNamespace(min_distance=real(*fields).min_distance)
 
     arm.pin = SimpleNamespace(**{**vars(arm.pin), "computeDistance": copied})
-    with pytest.raises(ConfigError, match=r"kinematics\.enabled.*returns a reference"):
+    with pytest.raises(ConfigError, match="returns a reference") as caught:
         Probe(arm)
+    error = caught.value
+    assert (error.key, error.value) == ("kinematics.enabled", True)
+    assert error.where == arm.where
