@@ -250,6 +250,12 @@ class Rig:
                 return None
             time.sleep(0.01)
 
+    def seen(self, fault_ns: int) -> str:
+        """Return in words what came after a fault: how the arm moved, what the gate said."""
+        after = self.watcher.after(fault_ns)
+        speeds = [round(speed(sample), 3) for sample in after[:: max(1, len(after) // 20)]]
+        return f"{len(after)} desired states, speeds {speeds}; {self.graph.explain()}"
+
     def reached(self, states: tuple[str, ...], timeout: float = 1.0) -> bool:
         """Return whether the gate comes to one of these states."""
         return self._soon(lambda: self.watcher.state in states, timeout)

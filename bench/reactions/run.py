@@ -43,6 +43,7 @@ def injection(rig: Rig, fault: Fault, tally: Tally) -> None:
         found = rig.reaction(fault_ns, fault.bound + PATIENCE)
         if found is None:
             tally.missed += 1
+            tally.problems.append(f"no reaction: {rig.seen(fault_ns)}")
         else:
             tally.slowed.append(found[0])
             tally.rest.append(found[1])
