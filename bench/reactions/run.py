@@ -144,6 +144,9 @@ def main(arguments: list[str] | None = None) -> int:
             measure(options, tallies)
         except KeyboardInterrupt:
             interrupted = True
+        except (RuntimeError, AssertionError) as error:  # what was measured is kept
+            print(f"ended early: {error}", file=sys.stderr)
+            interrupted = True
         result["interrupted"] = interrupted
         found = {name: tally.figures() for name, tally in tallies.items()}
         if options.add and options.output.exists():
@@ -157,7 +160,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(shown)
     if options.page is not None:
         write_page(options.page, shown)
-    return 0 if all(found["passed"] for found in result["faults"].values()) else 1
+    good = all(found["passed"] for found in result["faults"].values())
+    return 0 if good and not result.get("interrupted") else 1
 
 
 if __name__ == "__main__":
