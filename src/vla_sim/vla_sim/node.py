@@ -20,6 +20,7 @@ from vla_common.convert import ns_to_stamp
 from vla_common.core.clock import read_both
 from vla_common.core.deadline import DeadlineLoop
 from vla_common.core.errors import ConfigError, UserError
+from vla_common.core.priority import raise_priority
 from vla_common.node import VlaNode, run
 from vla_sim import controller_parameters, report
 from vla_sim.cli import ros_arguments
@@ -33,7 +34,9 @@ from vla_sim.core.world import World
 
 PERIOD_NS = 5_000_000  # 200 Hz, as the robot file's controller.update_rate says
 STATES_EVERY = 2  # control cycles: joint states at 100 Hz
-PRIORITY = 20  # SCHED_FIFO of the control loop, as on a real controller
+# SCHED_FIFO: a real arm and real cameras do not wait for the computer that commands them.
+PRIORITY = 20  # of the process, and of the control loop
+CAMERAS_PRIORITY = 5
 TASK_EVERY = 10  # control cycles
 
 
@@ -103,8 +106,10 @@ class SimArm(VlaNode):
         camera_ns = round(1e9 / self.robot.cameras[0].rate)
         self._loops = [
             DeadlineLoop("control", PERIOD_NS, self._control, self.fatal, PRIORITY),
-            DeadlineLoop("cameras", camera_ns, self._cameras, self.fatal),
+            DeadlineLoop("cameras", camera_ns, self._cameras, self.fatal, CAMERAS_PRIORITY),
         ]
+        if self._gl is not None:
+            self._gl.submit(raise_priority, CAMERAS_PRIORITY)
         for loop in self._loops:
             loop.start()
 
@@ -206,7 +211,7 @@ class SimArm(VlaNode):
 def main() -> int:
     """Run the node until SIGINT or SIGTERM."""
     sys.argv = ros_arguments(sys.argv)
-    return run(lambda: [SimArm()])
+    return run(lambda: [SimArm()], priority=PRIORITY)
 
 
 if __name__ == "__main__":
