@@ -165,7 +165,7 @@ def test_paths_become_trajectories_and_a_dead_gate_a_ramp_when_its_lease_ends(ma
     values = {v.key: v.value for v in world.status("Latency").values}
     assert float(values["total p50 (ms)"]) >= 30.0 and values["Commands"] == "6"
     world.enable()  # a fresh enable opens the latch
-    world.send(1)
+    world.send(1, speed=0.0)
     world.until(lambda: len(world.received) == 8)
 
 

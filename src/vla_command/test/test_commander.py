@@ -94,6 +94,18 @@ def test_a_path_from_before_the_enable_is_not_where_it_begins():
     assert sent.positions[0, 0] >= 0.11
 
 
+def test_when_the_first_paths_are_missed_there_is_no_step():
+    unit = commander()
+    unit.on_path(path(NOW, cruise=12), NOW)
+    unit.tick(NOW + LEASE)
+    stands, now = unit.rest, NOW + 500 * MS
+    unit.on_gate(GateState.READY, now + LEASE, now)
+    late = path(now, seq=5, start_q=stands[0] + 0.02, speed=0.5, lead_ns=10 * MS)
+    assert unit.on_path(late, now) is None and unit.refused[Refusal.UNREACHABLE] == 1
+    first = path(now, seq=6, start_q=stands[0], speed=0.0, lead_ns=10 * MS)
+    assert unit.on_path(first, now) is not None
+
+
 def test_it_says_where_it_left_the_arm():
     unit = commander()
     assert unit.rest.shape == (0,)
@@ -140,7 +152,7 @@ def test_latched_until_a_fresh_enable():
     assert unit.on_path(path(now, seq=10, state=GateState.READY), now) is None
     assert unit.watchdog.mode is Mode.ARMED
     # a gate that was started anew counts from the beginning, and starts at the measured pose
-    assert unit.on_path(path(now, seq=1, start_q=0.9), now) is not None
+    assert unit.on_path(path(now, seq=1, start_q=0.9, speed=0.0), now) is not None
     assert unit.watchdog.mode is Mode.FOLLOWING
 
 

@@ -65,8 +65,7 @@ class Commander:
         if refusal is not None:
             self.refused[refusal] += 1
             return None
-        base = None if self._fresh else self.track
-        track = join(base, path, now_ns, self._bounds.reach)
+        track = join(self._base(path), path, now_ns, self._bounds.reach)
         if track is None:
             self.refused[Refusal.UNREACHABLE] += 1
             if path.tail_start:
@@ -79,6 +78,15 @@ class Commander:
         self.accepted += 1
         self.track = track
         return self._rest(track, now_ns)
+
+    def _base(self, path: SafePath) -> Track | None:
+        """Return what a path goes on from; None: it begins where the gate anchored it, at rest.
+
+        When paths were missed since the enable it moves already: then it is joined from where the
+        arm stands, or not at all.
+        """
+        moves = np.any(path.velocities[: len(self._bounds.joints)])
+        return self.track if moves or not self._fresh else None
 
     def _check_joint(self, path: SafePath, now_ns: int) -> Refusal | None:
         """Compare the path with the last command where it takes over."""
