@@ -25,6 +25,7 @@ from vla_common.diagnostics import ERROR
 from vla_common.node import SUCCESS
 
 TOPIC = "/test_arm/command"
+LEASE_MS = 100  # twice the default: these threads have no real-time priority
 
 
 def flatten(values, prefix=""):
@@ -41,7 +42,8 @@ class World:
     def __init__(self, message=JointTrajectory, topic=TOPIC, **controller):
         self.context = rclpy.Context()
         rclpy.init(context=self.context)
-        overrides = list(flatten(parameters(**controller)))
+        values = {**parameters(**controller), "safety": {"lease_ms": LEASE_MS}}
+        overrides = list(flatten(values))
         self.unit = CommandPublisher(context=self.context, parameter_overrides=overrides)
         self.gate = rclpy.create_node("fake_gate", context=self.context)
         self.actions = self.gate.create_publisher(SafeAction, "/vla/safe_actions", qos.PLAN)
@@ -72,7 +74,7 @@ class World:
             time.sleep(0.002)
 
     def lease(self, state):
-        until = time.monotonic_ns() + 60 * MS
+        until = time.monotonic_ns() + LEASE_MS * MS
         self.leases.publish(GateLease(state=int(state), valid_until_ns=until))
 
     def enable(self):
@@ -84,7 +86,8 @@ class World:
 
     def send(self, seq, start_q=0.0, **changes):
         now = time.monotonic_ns()
-        sent = path(now, seq=seq, start_q=start_q, **changes)
+        valid = {"valid_until_ns": now + LEASE_MS * MS}
+        sent = path(now, seq=seq, start_q=start_q, **{**valid, **changes})
         message = SafeAction(
             epoch=sent.epoch, seq=sent.seq, joint_names=list(sent.joint_names),
             step_dt=sent.step_dt, horizon=sent.horizon, tail_start=sent.tail_start,
@@ -146,8 +149,8 @@ def test_paths_become_trajectories_and_a_dead_gate_a_ramp_when_its_lease_ends(ma
     world.until(lambda: len(world.received) >= 7)
     assert len(world.received) == 7
     ramp_ns, ramp = world.received[-1]
-    # a lease of 50 ms; the rest is what a busy test machine adds
-    assert 45 <= (ramp_ns - last) / MS <= 50 + 25
+    # at the end of the lease; the rest is what a busy test machine adds
+    assert LEASE_MS - 5 <= (ramp_ns - last) / MS <= LEASE_MS + 25
     for _, message in world.received:
         assert message.joint_names == list(JOINTS)
         times = [p.time_from_start.sec * 10**9 + p.time_from_start.nanosec for p in message.points]
