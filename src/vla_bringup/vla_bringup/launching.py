@@ -16,9 +16,9 @@ from vla_bringup.core import graph, places, preflight
 from vla_bringup.core.lock import InstanceLock, instance_lock
 from vla_bringup.core.supervision import BACKOFF_NS, LIMIT
 from vla_common.core import robot as robot_file
+from vla_common.core.transport import PROFILE_VARIABLES
 from vla_common.core.urdf import installed_share
 
-PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 _held: list[InstanceLock] = []
 """Locks of this process: given back when it ends."""
 

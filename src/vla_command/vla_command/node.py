@@ -239,7 +239,7 @@ class CommandPublisher(VlaNode):
 
 def main() -> None:
     """Run joint_command_publisher."""
-    sys.exit(run(lambda: [CommandPublisher()], priority=PRIORITY))
+    sys.exit(run(lambda: [CommandPublisher()], priority=PRIORITY, control=True))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from rclpy.signals import SignalHandlerOptions
 from vla_common.core.errors import UserError
 from vla_common.core.priority import raise_process_priority
 from vla_common.core.robot import SECTIONS, Robot, from_parameters
+from vla_common.core.transport import control_profile
 from vla_common.diagnostics import Diagnostics
 
 SPIN_TURN = 0.2  # [s]
@@ -231,11 +232,14 @@ def _bring_up(nodes: list[VlaNode], priority: int) -> Any:
     return None
 
 
-def run(make_nodes: Callable[[], list[VlaNode]], priority: int = 0) -> int:
+def run(
+    make_nodes: Callable[[], list[VlaNode]], priority: int = 0, *, control: bool = False
+) -> int:
     """Run nodes until SIGINT or SIGTERM (returns 0) or a failure (returns 1).
 
     With a ``priority`` 1..99 the whole process, the middleware's threads included, runs under
-    SCHED_FIFO where that is permitted, from the moment that it is ready to work.
+    SCHED_FIFO where that is permitted, from the moment that it is ready to work. With ``control``
+    it stays out of shared memory, see :func:`~vla_common.core.transport.control_profile`.
 
     The nodes share one executor on a thread of its own; signals are handled here, so that every
     node is deactivated and shut down in order, the arm at rest.
@@ -244,6 +248,8 @@ def run(make_nodes: Callable[[], list[VlaNode]], priority: int = 0) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    if control:  # read when the first node is made
+        os.environ.update(control_profile(os.environ))
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     nodes: list[VlaNode] = []
     executor: Any = None

@@ -158,7 +158,7 @@ class SystemMonitor(VlaNode):
 
 def main() -> None:
     """Run system_monitor."""
-    sys.exit(run(lambda: [SystemMonitor()]))
+    sys.exit(run(lambda: [SystemMonitor()], control=True))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from safety_world import make_robot
 
-from vla_safety.core.limiter import NOTICE, Limiter
+from vla_safety.core.limiter import GRIPPER_NOTICE, NOTICE, Limiter
 from vla_safety.core.limits import limits_of
 from vla_safety.core.planner import Planner
 from vla_safety.core.reference import through
@@ -56,11 +56,13 @@ def test_a_slow_scale_is_kept():
 
 @pytest.mark.parametrize(("joint", "v_max"), [(0, 4.0), (1, 0.25)])
 @pytest.mark.parametrize(("beyond", "held"), [(0.9, False), (1.1, True)])
-def test_held_is_a_share_of_the_limit_of_the_joint(joint, v_max, beyond, held):
-    limits = limits_of(make_robot(2, v_max=[4.0, 0.25], a_max=10.0)).for_grid(0.01, 1.0)
-    limiter = Limiter(limits, 0.01, 0.03)
+@pytest.mark.parametrize("grippers", [(), (1,)])
+def test_held_is_a_share_of_the_limit_of_the_joint(joint, v_max, beyond, held, grippers):
+    robot = make_robot(2, v_max=[4.0, 0.25], a_max=10.0, grippers=grippers)
+    limiter = Limiter(limits_of(robot).for_grid(0.01, 1.0), 0.01, 0.03)
+    share = GRIPPER_NOTICE if joint in grippers else NOTICE
     wanted = [0.0, 0.0]
-    wanted[joint] = 0.1 + beyond * NOTICE * v_max  # a step from rest reaches 0.1
+    wanted[joint] = 0.1 + beyond * share * v_max  # a step from rest reaches 0.1
     rest = [0.0, 0.0]
     limiter.step(rest, rest, rest, rest, wanted, 1.0)
     assert limiter.held == [held and joint == 0, held and joint == 1]

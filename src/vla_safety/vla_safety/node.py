@@ -291,7 +291,7 @@ class SafetyGate(VlaNode):
 
 def main() -> None:
     """Run safety_gate."""
-    sys.exit(run(lambda: [SafetyGate()], priority=PRIORITY))
+    sys.exit(run(lambda: [SafetyGate()], priority=PRIORITY, control=True))
 
 
 if __name__ == "__main__":

@@ -166,7 +166,7 @@ class Safety:
     auto_enable: bool = param("enable at activation without ~/enable; for simulation only", False)
     velocity_scale: float = param("of all velocity limits", 1.0, above=0.0, high=1.0)
     follow_ms: float = param(
-        "time constant for making good an error between plan and command", 140.0, above=0.0
+        "time constant for making good an error between plan and command", 80.0, above=0.0
     )
     soft_start_ms: float = param("speed ramps up for this long after enable", 500.0, low=0.0)
     slow_scale: float = param("of the velocity limits in state SLOW", 0.3, above=0.0, high=1.0)

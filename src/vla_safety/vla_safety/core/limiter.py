@@ -27,6 +27,8 @@ RESERVE = 0.8
 """Share of the acceleration that the approach to a target is planned with."""
 NOTICE = 0.005
 """A joint is held back when it misses the wanted velocity by more than this share of v_max."""
+GRIPPER_NOTICE = 0.02
+"""The same of a gripper: it runs against the end of its range whenever it opens or closes."""
 
 Row = list[float]
 
@@ -77,7 +79,8 @@ class Limiter:
         self._d: Row = (limits.d_max * dt).tolist()
         self._brake: Row = limits.d_max.tolist()
         low, high = limits.q_min.tolist(), limits.q_max.tolist()
-        slack = [NOTICE * top for top in self._v]
+        shares = [GRIPPER_NOTICE if gripper else NOTICE for gripper in limits.gripper]
+        slack = [share * top for share, top in zip(shares, self._v)]
         self._bounds: tuple[Row, ...] = (self._v, self._brake, low, high, slack)
         plan = [RESERVE * min(a, d) for a, d in zip(self._a, self._d)]
         self._approach = [(2.0 * x / dt, x / 2.0, x * x / 4.0) for x in plan]
