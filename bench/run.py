@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import sys
 import tempfile
@@ -37,6 +36,7 @@ except ImportError as missing:
 
 from analysis import Measured, pooled, stage_table, table  # noqa: E402
 from camera import CAMERAS  # noqa: E402
+from host import machine  # noqa: E402
 from null_bundle import write_bundle  # noqa: E402
 from rounds import play  # noqa: E402
 
@@ -52,21 +52,6 @@ class Condition:
     rate: float  # [Hz] of the cameras
     profiles: dict[str, Path | None]  # of Fast DDS, by chain; None: as it comes
     pairs: int  # rounds of each chain
-
-
-def machine() -> dict[str, Any]:
-    """Return what the figures depend on."""
-    info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    models = [line.split(":", 1)[1].strip() for line in info.splitlines() if "model name" in line]
-    return {
-        "cpu": models[0] if models else platform.machine(),
-        "cores": os.cpu_count(),
-        "load_before": os.getloadavg()[0],
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        "ros": os.environ.get("ROS_DISTRO", "from wheels"),
-        "rmw": os.environ.get("RMW_IMPLEMENTATION", "default"),
-    }
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

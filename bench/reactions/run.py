@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path[:0] = [str(HERE), str(ROOT / "test")]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT / "test")]
 
 try:
     import rclpy  # noqa: F401
@@ -28,6 +25,7 @@ except ImportError as missing:
     sys.exit(f"reactions: {missing}; run it with `make reactions`, or `. tools/env.sh` first")
 
 from faults import BY_NAME, FAULTS, Fault  # noqa: E402
+from host import machine  # noqa: E402
 from rig import Rig  # noqa: E402
 from table import Tally, markdown, write_page  # noqa: E402
 
@@ -56,19 +54,6 @@ def injection(rig: Rig, fault: Fault, tally: Tally) -> None:
             tally.problems.append(beyond)
     finally:
         fault.heal(rig)
-
-
-def machine() -> dict[str, Any]:
-    """Return what the figures depend on."""
-    info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    models = [line.split(":", 1)[1].strip() for line in info.splitlines() if "model name" in line]
-    return {
-        "cpu": models[0] if models else platform.machine(),
-        "cores": os.cpu_count(),
-        "load_before": os.getloadavg()[0],
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-    }
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
