@@ -72,3 +72,26 @@ def path(
         "trace": Trace(capture_ns=now_ns - 30 * MS, gate_ns=now_ns),
     }
     return SafePath(**{**fields, **changes})
+
+
+RUN_UP = 150 * MS
+
+
+def run_up(at_ns, start_q=0.0, speed=0.5, seq=0, a_max=A_MAX / 2):
+    """Return a path from rest that passes ``start_q`` with ``speed`` at ``at_ns``, then stops.
+
+    It is sent, and starts, ``RUN_UP`` before that: only from rest can a first path be followed.
+    """
+    v, steps = [0.0], RUN_UP // (10 * MS)
+    while len(v) <= steps + 12:
+        v.append(np.sign(speed) * min(abs(v[-1]) + a_max * 0.01, abs(speed)))
+    v = np.array(v)
+    while v[-1]:
+        v = np.append(v, np.sign(speed) * max(abs(v[-1]) - a_max * 0.01, 0.0))
+    q = np.concatenate(([0.0], np.cumsum((v[1:] + v[:-1]) / 2 * 0.01)))
+    q += start_q - q[steps]
+    wide = np.ones(len(JOINTS))
+    return path(
+        at_ns - RUN_UP, seq=seq, horizon=len(q), tail_start=steps + 12, lead_ns=0,
+        positions=np.outer(q, wide).ravel(), velocities=np.outer(v, wide).ravel(),
+    )  # fmt: skip

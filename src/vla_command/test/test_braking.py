@@ -14,6 +14,11 @@ NOW = 50_000 * MS
 JOINTS = 3
 
 
+def reach(a, d, joints=JOINTS):
+    """Return limits of acceleration alone."""
+    return Reach(np.full(joints, a), np.full(joints, d), np.full(joints, np.inf))
+
+
 def track_of(v, step_ns=STEP):
     """Return the track with velocities ``v`` (rows, joints), one acceleration in each step."""
     q = np.vstack((np.zeros(v.shape[1]), np.cumsum((v[1:] + v[:-1]) / 2 * step_ns * 1e-9, axis=0)))
@@ -45,7 +50,7 @@ def distance_to(track, points):
 def test_a_steady_motion_brakes_at_once_as_hard_as_it_may(offset_ns):
     whole = cruise([0.6, -0.3, 0.1])
     now = NOW + offset_ns
-    slowed = brake(whole, now, now, Reach(np.full(3, 6.0), np.full(3, 6.0)))
+    slowed = brake(whole, now, now, reach(6.0, 6.0, 3))
     assert slowed.end_ns - now == pytest.approx(0.1e9, rel=1e-6)  # 0.6 / 6
     _, q, v = dense(slowed, now, slowed.end_ns)
     times = np.arange(len(v)) * 0.25e-3
@@ -58,7 +63,7 @@ def test_a_steady_motion_brakes_at_once_as_hard_as_it_may(offset_ns):
 def test_a_stop_that_reaches_into_the_tail_begins_at_once_too(offset_ns):
     whole = cruise([0.6, 0.3, 0.15], brake_with=6.0)
     now = NOW + offset_ns
-    slowed = brake(whole, now, now, Reach(np.full(3, 6.0), np.full(3, 6.0)))
+    slowed = brake(whole, now, now, reach(6.0, 6.0, 3))
     assert slowed.end_ns < whole.end_ns - MS
     assert slowed.state_at(now + 5 * MS)[1][0] < 0.6 * 0.96
     _, q, _ = dense(slowed, now, slowed.end_ns)
@@ -67,29 +72,29 @@ def test_a_stop_that_reaches_into_the_tail_begins_at_once_too(offset_ns):
 
 def test_braking_uses_deceleration_where_that_is_the_smaller():
     slowed = brake(
-        cruise([0.3, 0.0, 0.0], brake_with=3.0), NOW, NOW, Reach(np.full(3, 6.0), np.full(3, 3.0))
+        cruise([0.3, 0.0, 0.0], brake_with=3.0), NOW, NOW, reach(6.0, 3.0, 3)
     )
     assert slowed.end_ns - NOW == pytest.approx(0.1e9, rel=1e-6)  # 0.3 / 3
 
 
 def test_a_path_that_brakes_as_hard_as_it_may_is_left_alone():
     whole = cruise([0.6, 0.3, 0.1], rows=1)
-    assert brake(whole, NOW, NOW, Reach(np.full(3, 6.0), np.full(3, 6.0))) is None
+    assert brake(whole, NOW, NOW, reach(6.0, 6.0, 3)) is None
 
 
 def test_nothing_to_brake():
     stands = track_of(np.zeros((3, 3)))
-    reach = Reach(np.full(3, 6.0), np.full(3, 6.0))
-    assert brake(stands, NOW, NOW, reach) is None
-    assert brake(cruise([0.6, 0.3, 0.1]), NOW + 10**12, NOW + 10**12, reach) is None
+    limits = reach(6.0, 6.0, 3)
+    assert brake(stands, NOW, NOW, limits) is None
+    assert brake(cruise([0.6, 0.3, 0.1]), NOW + 10**12, NOW + 10**12, limits) is None
 
 
 def test_the_next_joint_may_speed_up_meanwhile():
     v = np.array([[0.5, 0.2 + 0.04 * i, 0.0] for i in range(12)])
     v = np.vstack((v, v[-1] * np.linspace(0.9, 0.0, 10)[:, None]))
     whole = track_of(v)
-    reach = Reach(np.full(3, 10.0), np.full(3, 10.0))
-    slowed = brake(whole, NOW + 5 * MS, NOW + 5 * MS, reach)
+    limits = reach(10.0, 10.0, 3)
+    slowed = brake(whole, NOW + 5 * MS, NOW + 5 * MS, limits)
     assert slowed.end_ns < whole.end_ns - 40 * MS
     _, q, _ = dense(slowed, NOW + 5 * MS, slowed.end_ns)
     assert distance_to(whole, q) < 3e-4
@@ -99,7 +104,7 @@ def test_the_next_joint_may_speed_up_meanwhile():
 def test_until_it_begins_the_path_is_kept(offset_ns):
     whole = cruise([0.5, -0.2, 0.1], rows=10)
     now, begin = NOW + offset_ns, NOW + offset_ns + 8 * MS
-    slowed = brake(whole, now, begin, Reach(np.full(3, 6.0), np.full(3, 6.0)))
+    slowed = brake(whole, now, begin, reach(6.0, 6.0, 3))
     for t in range(now, begin + 1, MS):
         np.testing.assert_allclose(slowed.state_at(t), whole.state_at(t), atol=1e-9)
     assert abs(slowed.state_at(begin + MS)[1][0]) < 0.5 * 0.995
@@ -123,7 +128,7 @@ def test_whatever_the_motion_it_keeps_to_the_path_and_the_limits(seed, offset_ns
     steps = int(np.ceil(np.abs(v[-1]).max() / (weak * 0.01)))
     v += [v[-1] * (1 - k / steps) for k in range(1, steps + 1)]
     whole, now = track_of(np.array(v)), NOW + offset_ns
-    slowed = brake(whole, now, now, Reach(np.full(JOINTS, a), np.full(JOINTS, d)))
+    slowed = brake(whole, now, now, reach(a, d, JOINTS))
     if slowed is None:
         return
     q0, v0 = whole.state_at(now)

@@ -67,8 +67,11 @@ def test_an_arm_resting_slightly_outside_may_be_commanded_there():
 
 
 def test_a_jump_is_what_no_arm_could_follow():
-    assert check_jump(np.full(3, 0.15), np.zeros(3), BOUNDS) is None
-    assert check_jump(np.array([0.0, -0.25, 0.0]), np.zeros(3), BOUNDS) is Refusal.JUMP
+    moves, stands = path(NOW), path(NOW, horizon=1)
+    assert check_jump(moves, np.full(3, 0.15), np.zeros(3), BOUNDS) is None
+    assert check_jump(moves, np.array([0.0, -0.25, 0.0]), np.zeros(3), BOUNDS) is Refusal.JUMP
+    assert check_jump(stands, np.array([0.0, -0.25, 0.0]), np.zeros(3), BOUNDS) is None
+    assert check_jump(stands, np.array([0.0, 0.0, 0.4]), np.zeros(3), BOUNDS) is Refusal.JUMP
 
 
 junk = st.floats(allow_nan=True, allow_infinity=True)

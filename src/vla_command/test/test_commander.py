@@ -1,8 +1,11 @@
 """The publisher without ROS: what moves the arm, what stops it, what keeps it stopped."""
 
+from dataclasses import replace
+
 import numpy as np
-from command_world import JOINTS, MS, path, robot
-from hypothesis import settings
+import pytest
+from command_world import A_MAX, JOINTS, MS, RUN_UP, V_MAX, parameters, path, robot, run_up
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -11,6 +14,7 @@ from vla_command.core.commander import Commander
 from vla_command.core.path import GateState
 from vla_command.core.trajectory import Sample, Trajectory
 from vla_command.core.watchdog import Mode
+from vla_common.core.robot import from_parameters
 
 NOW = 10_000 * MS
 LEASE = 60 * MS
@@ -18,8 +22,22 @@ TICK = 10 * MS
 BOUNDS = Bounds.of(robot())
 
 
+class Unit(Commander):
+    """A commander whose arm already moves along its first path, when that one moves."""
+
+    def on_path(self, path, now_ns):
+        joints = len(BOUNDS.joints)
+        q, v = path.positions[:joints], path.velocities[:joints]
+        usable = len(q) == joints and np.isfinite(v).all()
+        if self.track is None and self.watchdog.mode is Mode.FOLLOWING and usable and v.any():
+            first = run_up(path.start_ns, q[0], v[0], a_max=A_MAX)
+            assert super().on_path(first, first.start_ns) is not None
+            self.accepted -= 1
+        return super().on_path(path, now_ns)
+
+
 def commander(streamed=False, enabled=True):
-    result = Commander(BOUNDS, LEASE, streamed=streamed)
+    result = Unit(BOUNDS, LEASE, streamed=streamed)
     if enabled:
         result.on_gate(GateState.READY, NOW + LEASE, NOW)
         result.on_gate(GateState.ACTIVE, NOW + LEASE, NOW)
@@ -73,25 +91,106 @@ def test_a_lease_that_has_ended_is_not_renewed_by_what_comes_after():
     assert unit.watchdog.mode is Mode.ARMED
 
 
-def test_a_latched_gate_that_stands_elsewhere_does_not_keep_it_waiting():
+@pytest.mark.parametrize("away", [0.12, 0.25, 0.8])
+def test_a_latched_gate_that_stands_elsewhere_does_not_keep_it_waiting(away):
     unit = commander()
     unit.on_path(path(NOW), NOW)
     for i in range(1, 60):
         now = NOW + i * 10 * MS
         unit.on_gate(GateState.LATCHED, now + LEASE, now)
-        stands = path(now, seq=1 + i, start_q=0.12, speed=0.0, cruise=1, tail_start=0,
-                      state=GateState.LATCHED, lead_ns=10 * MS)  # fmt: skip
+        stands = standing(now, 1 + i, away, GateState.LATCHED)
         unit.on_path(stands, now)
         unit.tick(now)
     assert unit.watchdog.mode is Mode.ARMED
+
+
+def standing(now, seq, q, state):
+    """Return what the gate sends while it holds: one row, a little later."""
+    return path(now, seq=seq, start_q=q, speed=0.0, cruise=1, horizon=1, tail_start=0,
+                positions=np.full(3, q), velocities=np.zeros(3), state=state,
+                lead_ns=13 * MS)  # fmt: skip
+
+
+@pytest.mark.parametrize("away", [0.005, -0.03, 0.06, 0.14])
+def test_an_arm_that_fell_behind_is_commanded_to_where_it_stands(away):
+    unit = commander(streamed=True)
+    unit.on_path(path(NOW), NOW)
+    there = unit.track.positions[-1] + away
+    now, speeds, before = unit.track.end_ns, [0.0], unit.track.positions[-1]
+    for at in range(NOW, now, TICK):
+        unit.on_gate(GateState.ACTIVE, at + LEASE, at)
+    for i in range(60):
+        unit.on_gate(GateState.HOLD, now + LEASE, now)
+        if i % 5 == 0:
+            unit.on_path(standing(now, 2 + i, there[0], GateState.HOLD), now)
+        position = unit.tick(now).position
+        speeds.append((position - before)[0] / 0.01)
+        before, now = position, now + TICK
+    assert not unit.refused
+    np.testing.assert_allclose(before, there)
+    assert np.abs(speeds).max() <= V_MAX * 1.02
+    assert np.abs(np.diff(speeds)).max() / 0.01 <= A_MAX * 1.03
+
+
+@pytest.mark.parametrize("late_ns", [0, 5 * MS, 15 * MS, 25 * MS, 35 * MS, 45 * MS])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_first_path_that_comes_late_is_not_stepped_into(late_ns, streamed):
+    unit = commander(streamed=streamed)
+    start = NOW + late_ns
+    unit.on_gate(GateState.ACTIVE, start + LEASE, start)
+    first = run_up(NOW + RUN_UP, speed=1.0, seq=1, a_max=A_MAX)
+    sent = unit.on_path(replace(first, valid_until_ns=start + LEASE), start)
+    if sent is None:
+        assert sum(unit.refused.values()) == 1 and late_ns
+        return
+    at = np.arange(start, unit.track.end_ns, MS)
+    q, v = (np.array(found) for found in zip(*[unit.track.state_at(int(t)) for t in at]))
+    np.testing.assert_array_equal(q[0], first.positions[:3])
+    assert not v[0].any()
+    assert np.abs(np.diff(v, axis=0)).max() / 1e-3 <= A_MAX * 1.03
+    assert np.abs(np.diff(q, axis=0)).max() / 1e-3 <= np.abs(v).max() + 1e-9
+
+
+def test_without_a_last_command_a_path_that_moves_is_not_followed():
+    unit = Commander(BOUNDS, LEASE, streamed=False)
+    unit.on_gate(GateState.READY, NOW + LEASE, NOW)
+    unit.on_gate(GateState.ACTIVE, NOW + LEASE, NOW)
+    assert unit.on_path(path(NOW), NOW) is None and unit.refused[Refusal.UNREACHABLE] == 1
+    stop = path(NOW, seq=2, tail_start=0, state=GateState.LATCHED)
+    assert unit.on_path(stop, NOW) is None and unit.track is None
+    unit.on_gate(GateState.LATCHED, NOW + LEASE, NOW)
+    assert unit.watchdog.mode is Mode.ARMED
+
+
+@pytest.mark.parametrize("v_max, scale", [(1.0, 1.0), (0.3, 1.0), (1.0, 0.25)])
+@given(missing=st.integers(40, 130), speed=st.floats(0.5, 1.0), away=st.floats(-0.05, 0.05))
+def test_on_the_way_to_a_path_no_joint_is_faster_than_it_may(v_max, scale, missing, speed, away):
+    top = v_max * scale
+    values = {**parameters(), "safety": {"velocity_scale": scale}}
+    for limit in values["joint_limits"].values():
+        limit["max_velocity"] = v_max
+    unit = Unit(Bounds.of(from_parameters(values, "test")), LEASE, streamed=False)
+    unit.on_gate(GateState.READY, NOW + LEASE, NOW)
+    unit.on_gate(GateState.ACTIVE, NOW + LEASE, NOW)
+    unit.on_path(path(NOW, speed=speed * top, lead_ns=0), NOW)
+    now = NOW + missing * MS
+    unit.on_gate(GateState.ACTIVE, now, now - 20 * MS)
+    unit.on_gate(GateState.ACTIVE, now + LEASE, now - MS)
+    start_q = speed * top * missing * 1e-3 + away
+    late = path(now, seq=9, start_q=start_q, speed=speed * top, lead_ns=0)
+    if unit.on_path(late, now) is None:
+        return
+    at = np.arange(now, unit.track.end_ns, MS)
+    v = np.array([unit.track.state_at(int(t))[1] for t in at])
+    assert np.abs(v).max() <= top * 1.0201
 
 
 def test_a_path_from_before_the_enable_is_not_where_it_begins():
     unit = commander()
     old = path(NOW, speed=0.0, start_q=0.1, state=GateState.READY, valid_until_ns=NOW + LEASE)
     assert unit.on_path(old, NOW) is None and unit.ignored == 1
-    sent = unit.on_path(path(NOW, seq=2, start_q=0.11), NOW)
-    assert sent.positions[0, 0] >= 0.11
+    sent = unit.on_path(path(NOW, seq=2, start_q=0.11, speed=0.0), NOW)
+    assert (sent.positions == 0.11).all()
 
 
 def test_when_the_first_paths_are_missed_there_is_no_step():

@@ -76,7 +76,7 @@ def test_a_missing_controller_is_told_although_somebody_listens(arm):
     arm.start_controller()
     arm.until(lambda: arm.problems() == [])
     arm.enable()
-    arm.send(2)
+    arm.send(2, speed=0.0)
     arm.until(lambda: arm.received)
 
 

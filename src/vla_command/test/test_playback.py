@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from command_world import A_MAX, MS, path, rows
+from command_world import A_MAX, MS, V_MAX, path, rows
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,7 +10,7 @@ from vla_command.core.playback import Reach, Track, hermite, join
 from vla_command.core.trajectory import rows_to_come, sample
 
 NOW = 10_000 * MS
-SAME = Reach(np.full(3, A_MAX), np.full(3, A_MAX))
+SAME = Reach(np.full(3, A_MAX), np.full(3, A_MAX), np.full(3, V_MAX))
 finite = st.floats(-3.0, 3.0)
 
 

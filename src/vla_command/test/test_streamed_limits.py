@@ -6,7 +6,7 @@ samples.
 
 import numpy as np
 import pytest
-from command_world import MS, V_MAX, path, robot
+from command_world import MS, path, robot
 
 from vla_command.core.checks import Bounds
 from vla_command.core.commander import Commander
@@ -16,13 +16,19 @@ from vla_common.core.robot import from_parameters
 
 NOW = 10_000 * MS
 STEP = 0.01
+FASTEST = 0.62  # the motion reaches 0.6
 
 
 def bounds(a, d):
     values = robot().parameters
     values = {**values, "joint_limits": {k: dict(v) for k, v in values["joint_limits"].items()}}
     for limit in values["joint_limits"].values():
-        limit.update(max_acceleration=a, has_deceleration_limits=True, max_deceleration=d)
+        limit.update(
+            max_velocity=FASTEST,
+            max_acceleration=a,
+            has_deceleration_limits=True,
+            max_deceleration=d,
+        )
     return Bounds.of(from_parameters(values, "test"))
 
 
@@ -56,7 +62,7 @@ def from_row(q, v, i, d, cruise=8):
 
 def assert_held(v, dt, a, d, slack=1.03):
     """Check velocities (samples, joints) taken every ``dt`` [s]."""
-    assert np.abs(v).max() <= V_MAX
+    assert np.abs(v).max() <= FASTEST + 1e-9
     change = np.diff(v, axis=0) / dt
     turned = v[1:] * v[:-1] < 0.0
     grew = np.abs(v[1:]) > np.abs(v[:-1])
@@ -89,7 +95,7 @@ def test_streamed_samples_hold_the_limits(a, d, phase_ns):
     position = np.array([s.position for s in samples])
     assert np.abs(velocity).max() > 0.3
     assert_held(velocity, STEP, a, d)
-    assert (np.abs(np.diff(position, axis=0)) <= V_MAX * STEP).all()
+    assert (np.abs(np.diff(position, axis=0)) <= FASTEST * STEP).all()
     # what is sent is the motion itself, not something behind it
     shown = [j for j in range(len(samples)) if phase_ns == 0]
     np.testing.assert_allclose(position[shown], q[shown], atol=1e-9)
@@ -98,7 +104,7 @@ def test_streamed_samples_hold_the_limits(a, d, phase_ns):
 @pytest.mark.parametrize("a, d", [(8.0, 3.0), (3.0, 8.0)])
 def test_a_late_path_is_joined_within_both_limits_or_not_at_all(a, d):
     rng = np.random.default_rng(3)
-    reach = Reach(np.full(3, a), np.full(3, d))
+    reach = Reach(np.full(3, a), np.full(3, d), np.full(3, FASTEST))
     joined = 0
     for _ in range(300):
         q, v = motion(rng, a, d, 60)
@@ -126,7 +132,7 @@ def test_a_late_path_is_joined_within_both_limits_or_not_at_all(a, d):
 
 def test_braking_harder_than_speeding_up_is_not_refused():
     a, d = 2.0, 8.0
-    reach = Reach(np.full(3, a), np.full(3, d))
+    reach = Reach(np.full(3, a), np.full(3, d), np.full(3, FASTEST))
     q, v = np.zeros((1, 3)), np.full((1, 3), 0.5)
     positions, velocities = from_row(q, v, 0, d, 1)
     whole = path(
@@ -136,4 +142,4 @@ def test_braking_harder_than_speeding_up_is_not_refused():
     first = join(None, whole, NOW)
     again = join(first, whole, NOW + 12 * MS, reach)
     assert len(again.times_ns) == len(first.times_ns) - 1
-    assert join(first, whole, NOW + 12 * MS, Reach(np.full(3, a), np.full(3, a))) is None
+    assert join(first, whole, NOW + 12 * MS, Reach(np.full(3, a), np.full(3, a), np.full(3, FASTEST))) is None

@@ -24,7 +24,7 @@ from vla_command.graph_watch import NOT_LOOKED, GraphWatch
 from vla_command.outputs import make_output
 from vla_command.report import Report
 from vla_common import qos
-from vla_common.convert import trace_from_msg, trace_to_msg
+from vla_common.convert import doubles, trace_from_msg, trace_to_msg
 from vla_common.core.clock import read_both
 from vla_common.core.deadline import DeadlineLoop
 from vla_common.core.stats import RateMeter, Window
@@ -219,7 +219,7 @@ class CommandPublisher(VlaNode):
         message.cause = watchdog.cause
         message.seq = self.commander.heard
         message.problems = watchdog.problems
-        message.rest = self.commander.rest
+        message.rest = doubles(self.commander.rest)
         self._states.publish(message)
 
     def _watch_graph(self, now_ns: int, deadline_ns: int) -> None:

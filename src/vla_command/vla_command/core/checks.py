@@ -45,7 +45,8 @@ class Bounds:
     v_max: np.ndarray
     reach: Reach  # from the last command to a new path
     horizon_ns: int  # of a path, and how far from now it may start
-    jump: np.ndarray  # between the last command and a new path
+    jump: np.ndarray  # between the last command and a new path that moves
+    astray: np.ndarray  # ... and one that stands: where an arm that fell behind was found
     lead_ns: int  # from a decision of the publisher until the controller can act on it
 
     @staticmethod
@@ -54,14 +55,17 @@ class Bounds:
         limited = robot.bound("has_position_limits").astype(bool)
         v_max, a_max = robot.bound("max_velocity"), robot.bound("max_acceleration")
         slower = robot.bound("has_deceleration_limits").astype(bool)
+        fastest = v_max * robot.safety.velocity_scale * SPEED_MARGIN
+        jump = robot.safety.jump_factor * v_max / robot.control.rate
         return Bounds(
             joints=robot.joints,
             q_min=np.where(limited, robot.bound("min_position"), -np.inf) - MEASURE_MARGIN,
             q_max=np.where(limited, robot.bound("max_position"), np.inf) + MEASURE_MARGIN,
-            v_max=v_max * SPEED_MARGIN,
-            reach=Reach(a_max, np.where(slower, robot.bound("max_deceleration"), a_max)),
+            v_max=fastest,
+            reach=Reach(a_max, np.where(slower, robot.bound("max_deceleration"), a_max), fastest),
             horizon_ns=round(robot.safety.max_horizon_ms * 1e6),
-            jump=robot.safety.jump_factor * v_max / robot.control.rate,
+            jump=jump,
+            astray=jump + robot.safety.tracking_tolerance,
             lead_ns=robot.controller.lead_ns,
         )
 
@@ -110,6 +114,9 @@ def check(path: SafePath, bounds: Bounds, last_seq: int, now_ns: int) -> Refusal
     return _shape(path, bounds) or _time(path, bounds, last_seq, now_ns) or _content(path, bounds)
 
 
-def check_jump(q: np.ndarray, commanded: np.ndarray, bounds: Bounds) -> Refusal | None:
+def check_jump(
+    path: SafePath, q: np.ndarray, commanded: np.ndarray, bounds: Bounds
+) -> Refusal | None:
     """Return JUMP when a path's position ``q`` (joints,) is far from the one ``commanded``."""
-    return Refusal.JUMP if (np.abs(q - commanded) > bounds.jump).any() else None
+    far = bounds.jump if path.horizon > 1 else bounds.astray
+    return Refusal.JUMP if (np.abs(q - commanded) > far).any() else None

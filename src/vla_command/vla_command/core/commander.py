@@ -61,13 +61,11 @@ class Commander:
             if not following or before or self._finishing or self.watchdog.expired(now_ns):
                 self.ignored += 1
                 return None
-            refusal = self._check_joint(path, now_ns)
         if refusal is not None:
             self.refused[refusal] += 1
             return None
-        track = join(self._base(path), path, now_ns, self._bounds.reach)
+        track = self._joined(path, now_ns)
         if track is None:
-            self.refused[Refusal.UNREACHABLE] += 1
             if path.tail_start:
                 return None
             self._stopped = path.state == GateState.LATCHED  # by a stop of our own
@@ -79,23 +77,34 @@ class Commander:
         self.track = track
         return self._rest(track, now_ns)
 
+    def _joined(self, path: SafePath, now_ns: int) -> Track | None:
+        """Return the track that leads into ``path``; None, and why is counted: there is none."""
+        base, refusal = self._base(path), Refusal.UNREACHABLE
+        if base is not None:
+            at_ns = max(path.start_ns, now_ns)
+            alone = join(None, path, now_ns)
+            assert alone is not None
+            there, commanded = alone.state_at(at_ns)[0], base.state_at(at_ns)[0]
+            refusal = check_jump(path, there, commanded, self._bounds) or refusal
+            if refusal is not Refusal.JUMP:
+                track = join(base, path, now_ns, self._bounds.reach)
+                if track is not None:
+                    return track
+        self.refused[refusal] += 1
+        return None
+
     def _base(self, path: SafePath) -> Track | None:
-        """Return what a path goes on from; None: it begins where the gate anchored it, at rest.
+        """Return what a path goes on from: the last command.
 
-        When paths were missed since the enable it moves already: then it is joined from where the
-        arm stands, or not at all.
+        The first path after an enable begins at rest where the gate anchored it, and the arm
+        stands there. When paths were missed since the enable it moves already: then it is joined
+        from where the arm was left, or not at all.
         """
-        moves = np.any(path.velocities[: len(self._bounds.joints)])
-        return self.track if moves or not self._fresh else None
-
-    def _check_joint(self, path: SafePath, now_ns: int) -> Refusal | None:
-        """Compare the path with the last command where it takes over."""
-        if self._fresh or self.track is None:
-            return None
-        at_ns = max(path.start_ns, now_ns)
-        alone = join(None, path, now_ns)
-        assert alone is not None
-        return check_jump(alone.state_at(at_ns)[0], self.track.state_at(at_ns)[0], self._bounds)
+        joints = len(self._bounds.joints)
+        if not self._fresh or path.velocities[:joints].any():
+            return self.track
+        start = path.positions[None, :joints]
+        return Track(np.array([path.start_ns]), start, np.zeros_like(start))
 
     def tick(self, now_ns: int) -> Trajectory | Sample | None:
         """Watch the lease; return what is to be sent now, None when nothing is."""
@@ -113,7 +122,8 @@ class Commander:
 
     def _brake(self, now_ns: int) -> Trajectory | Sample | None:
         """Stop along the path that is followed; None where it stops as soon by itself."""
-        assert self.track is not None
+        if self.track is None:
+            return None
         slowed = brake(self.track, now_ns, now_ns + self._bounds.lead_ns, self._bounds.reach)
         if slowed is None:
             return None

@@ -12,7 +12,7 @@ import numpy as np
 
 from vla_command.core.path import SafePath
 
-STEPS_TO_END = 50  # at most, for a path that is already over
+STEPS_TO_END = 200  # at most, for a path that is already over or only stands
 
 
 def hermite(
@@ -70,10 +70,15 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How fast the speed of each joint may grow and shrink, (joints,) [rad/s^2 or m/s^2]."""
+    """What may be asked of each joint on the way to a new path, (joints,).
+
+    How fast its speed may grow and shrink [rad/s^2 or m/s^2], and how large it may become
+    [rad/s or m/s].
+    """
 
     a_max: np.ndarray
     d_max: np.ndarray
+    v_max: np.ndarray
 
     def of(self, start: np.ndarray, end: np.ndarray, v: np.ndarray, to_v: np.ndarray) -> np.ndarray:
         """Return what bounds the accelerations ``start`` .. ``end`` between two velocities.
@@ -103,6 +108,15 @@ def bridge_accelerations(
     return start, end
 
 
+def bridge_peaks(v: np.ndarray, start: np.ndarray, end: np.ndarray, spans: np.ndarray) -> np.ndarray:
+    """Return the largest speeds (rows, joints) inside the cubics that :func:`bridge_accelerations`
+    describes, 0 where the velocity has no extremum between the ends.
+    """
+    turn = start * end < 0.0
+    at = np.divide(start, start - end, out=np.zeros_like(start), where=turn) * spans[:, None]
+    return np.where(turn, np.abs(v + 0.5 * start * at), 0.0)
+
+
 def first_reachable(
     q: np.ndarray, v: np.ndarray, rest: Track, now_ns: int, reach: Reach
 ) -> int | None:
@@ -118,6 +132,8 @@ def first_reachable(
     # rounding of positions counts for more the shorter the way
     slack = 1e-9 * 12.0 / (spans[:, None] ** 2)
     fits = (needed <= 1.02 * bound + slack).all(axis=1)
+    fastest = np.maximum(reach.v_max, np.maximum(np.abs(v), np.abs(rest.velocities)))
+    fits &= (bridge_peaks(v, start, end, spans) <= fastest + 1e-9).all(axis=1)
     return int(np.argmax(fits)) if fits.any() else None
 
 
@@ -128,7 +144,8 @@ def join(
 
     Relative to the last command, never to the measurement. With ``reach`` rows that cannot
     be reached within it are passed over; None when that leaves none. A path that is
-    already over becomes the shortest way to its last row, where the arm is to stand.
+    already over, or that only stands, becomes the shortest way to its last row, where the arm
+    is to stand.
     """
     times, positions, velocities = path.rows()
     i = int(np.searchsorted(times, now_ns, side="right"))
@@ -140,7 +157,7 @@ def join(
         q, v, first_ns = positions[first], velocities[first], int(times[first])
         i = max(i, 1)
     rest = Track(times[i:], positions[i:], velocities[i:])
-    over = i == len(times)
+    over = i == len(times) or len(times) == 1
     if over:  # it may take some steps to stand where the path ended
         ends = max(first_ns, now_ns) + np.arange(1, STEPS_TO_END, dtype=np.int64) * path.step_ns
         rest = Track(ends, positions[[-1] * len(ends)], velocities[[-1] * len(ends)])
