@@ -178,6 +178,35 @@ def test_nor_while_the_arm_moves():
     assert found.motion.path is path
 
 
+@pytest.mark.parametrize(
+    ("told", "measured", "begins"),
+    [
+        ([1.0, 1.0], [0.97, 1.0], [1.0, 1.0]),  # it droops under its load
+        ([1.04, 1.0], [1.019, 1.0], [1.04, 1.0]),  # stopped elsewhere by the publisher
+        ([1.0, 1.0], [0.9, 1.0], [0.9, 1.0]),  # moved by hand
+        ([], [0.985, 1.0], [1.0, 1.0]),
+        ([], [0.97, 1.0], [0.97, 1.0]),
+        ([1.0], [0.97, 1.0], [0.97, 1.0]),  # of another arm
+    ],
+)
+def test_enable_begins_where_the_arm_is_commanded_to_be_unless_it_was_moved(told, measured, begins):
+    found = Standing()
+    found.anchoring.told(told, START)
+    found.measured(measured)
+    found.anchoring.enable(START)
+    assert found.motion.command(START + LEAD_NS)[0].tolist() == begins
+
+
+@pytest.mark.parametrize("act", ["enable", "catch_up", "follow_by_hand"])
+@pytest.mark.parametrize("turns", [-1, 0, 2])
+def test_a_continuous_joint_keeps_its_turn(act, turns):
+    endless = {"has_position_limits": False, "min_position": 0.0, "max_position": 0.0}
+    found = Standing(at=(6.8, 1.0), extra=endless)
+    found.measured([6.9 + turns * 2.0 * np.pi, 1.0])
+    getattr(found.anchoring, act)(START)
+    assert found.motion.path.q[0].tolist() == pytest.approx([6.9, 1.0], abs=1e-12)
+
+
 # --- the publisher, emergency stops, the machine ------------------------------------------------
 def test_a_publisher_that_was_not_heard():
     watch = PublisherWatch(250)

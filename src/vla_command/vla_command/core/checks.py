@@ -48,6 +48,7 @@ class Bounds:
     jump: np.ndarray  # between the last command and a new path that moves
     astray: np.ndarray  # ... and one that stands: where an arm that fell behind was found
     lead_ns: int  # from a decision of the publisher until the controller can act on it
+    takeover_ns: int  # until the controller follows what is sent, at most
 
     @staticmethod
     def of(robot: Robot) -> Bounds:
@@ -67,6 +68,7 @@ class Bounds:
             jump=jump,
             astray=jump + robot.safety.tracking_tolerance,
             lead_ns=robot.controller.lead_ns,
+            takeover_ns=robot.controller.takeover_ns,
         )
 
 

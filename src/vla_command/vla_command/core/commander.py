@@ -34,6 +34,7 @@ class Commander:
         self.track: Track | None = None
         self._bounds = bounds
         self._streamed = streamed
+        self._takeover_ns = 0 if streamed else bounds.takeover_ns
         self._seq = -1
         self._stopped = False  # the newest path that was followed is that of a latched gate
         self._armed = 0
@@ -87,7 +88,7 @@ class Commander:
             there, commanded = alone.state_at(at_ns)[0], base.state_at(at_ns)[0]
             refusal = check_jump(path, there, commanded, self._bounds) or refusal
             if refusal is not Refusal.JUMP:
-                track = join(base, path, now_ns, self._bounds.reach)
+                track = join(base, path, now_ns, self._bounds.reach, self._takeover_ns)
                 if track is not None:
                     return track
         self.refused[refusal] += 1

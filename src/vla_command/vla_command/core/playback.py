@@ -60,6 +60,17 @@ class Track:
             (now_ns - start_ns) * 1e-9,
         )
 
+    def between(self, from_ns: int, until_ns: int) -> Track:
+        """Return the motion in between, both ends included; ``until_ns`` >= ``from_ns``."""
+        inside = (self.times_ns > from_ns) & (self.times_ns < until_ns)
+        ends = [from_ns] if until_ns == from_ns else [from_ns, until_ns]
+        states = [self.state_at(at) for at in ends]
+        return Track(
+            np.concatenate((ends[:1], self.times_ns[inside], ends[1:])),
+            np.vstack((states[0][0], self.positions[inside], *[q for q, _ in states[1:]])),
+            np.vstack((states[0][1], self.velocities[inside], *[v for _, v in states[1:]])),
+        )
+
     def after(self, now_ns: int) -> Track | None:
         """Return the knots still to come, None when the motion is over."""
         i = int(np.searchsorted(self.times_ns, now_ns, side="right"))
@@ -138,38 +149,44 @@ def first_reachable(
 
 
 def join(
-    current: Track | None, path: SafePath, now_ns: int, reach: Reach | None = None
+    current: Track | None,
+    path: SafePath,
+    now_ns: int,
+    reach: Reach | None = None,
+    lead_ns: int = 0,
 ) -> Track | None:
-    """Return the track that leaves ``current`` now and follows the rows of ``path`` not yet due.
+    """Return the track that leaves ``current`` and follows the rows of ``path`` not yet due.
 
-    Relative to the last command, never to the measurement. With ``reach`` rows that cannot
-    be reached within it are passed over; None when that leaves none. A path that is
-    already over, or that only stands, becomes the shortest way to its last row, where the arm
-    is to stand.
+    Relative to the last command, never to the measurement. ``current`` holds until the path
+    begins, and for ``lead_ns`` at least: so long it may take until the controller has the result,
+    which until then is at ``current``. With ``reach`` rows that cannot be reached within it are
+    passed over; None when that leaves none. A path that is already over, or that only stands,
+    becomes the shortest way to its last row, where the arm is to stand.
     """
     times, positions, velocities = path.rows()
-    i = int(np.searchsorted(times, now_ns, side="right"))
-    if current is not None:
-        q, v = current.state_at(now_ns)
-        first_ns = now_ns
+    if current is None:
+        first = max(int(np.searchsorted(times, now_ns, side="right")) - 1, 0)
+        before = Track(times[[first]], positions[[first]], velocities[[first]])
     else:
-        first = max(i - 1, 0)
-        q, v, first_ns = positions[first], velocities[first], int(times[first])
-        i = max(i, 1)
+        before = current.between(now_ns, max(path.start_ns, now_ns + lead_ns))
+    q, v, from_ns = before.positions[-1], before.velocities[-1], before.end_ns
+    i = int(np.searchsorted(times, from_ns, side="right"))
     rest = Track(times[i:], positions[i:], velocities[i:])
     over = i == len(times) or len(times) == 1
+    if over and from_ns > now_ns and not v.any() and (q == positions[-1]).all():
+        return before  # it stands there already
     if over:  # it may take some steps to stand where the path ended
-        ends = max(first_ns, now_ns) + np.arange(1, STEPS_TO_END, dtype=np.int64) * path.step_ns
+        ends = max(from_ns, now_ns) + np.arange(1, STEPS_TO_END, dtype=np.int64) * path.step_ns
         rest = Track(ends, positions[[-1] * len(ends)], velocities[[-1] * len(ends)])
     if current is not None and reach is not None:
-        k = first_reachable(q, v, rest, now_ns, reach)
+        k = first_reachable(q, v, rest, from_ns, reach)
         if k is None:
             return None
         rest = Track(rest.times_ns[k:], rest.positions[k:], rest.velocities[k:])
     if over:
         rest = Track(rest.times_ns[:1], rest.positions[:1], rest.velocities[:1])
     return Track(
-        np.concatenate(([first_ns], rest.times_ns)),
-        np.vstack((q, rest.positions)),
-        np.vstack((v, rest.velocities)),
+        np.concatenate((before.times_ns, rest.times_ns)),
+        np.vstack((before.positions, rest.positions)),
+        np.vstack((before.velocities, rest.velocities)),
     )

@@ -176,6 +176,8 @@ class Safety:
 
 HANDOVER_NS = 3_000_000
 """From the gate's decision through the publisher to the controller."""
+TAKEOVER_NS = 1_000_000
+"""From the publisher to the controller."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,3 +212,8 @@ class Controller:
     def lead_ns(self) -> int:
         """How long before it changes the motion a path must be sent, to be there in time."""
         return round(1e9 / self.update_rate) + HANDOVER_NS
+
+    @property
+    def takeover_ns(self) -> int:
+        """How long the controller may take to follow what the publisher sends."""
+        return round(1e9 / self.update_rate) + TAKEOVER_NS

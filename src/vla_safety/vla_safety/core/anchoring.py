@@ -35,18 +35,20 @@ class Anchoring:
         return bool((error > self._far).any())
 
     def enable(self, now_ns: int) -> None:
-        """Begin at the measured pose, unless the arm stands where it was commanded to.
+        """Begin where the arm is commanded to be, or at the measured pose.
 
-        That is where the publisher says that its last command left it. After a stop that the
-        publisher made this is not where the gate's last path ended, and to begin there would be
-        a step.
+        Where it is commanded to be is what the publisher says that its last command left; after
+        a stop that the publisher made this is not where the gate's last path ended. To begin
+        anywhere else would be a step, as an arm under load stands a little beside its command.
+        An arm that is further away than a fallen behind one was moved: it begins where it is
+        measured.
         """
         rest = self._rest
-        if rest is not None and (self._joints.error(rest) <= self._far).all():
+        if rest is not None and (self._joints.error(rest) <= self._joints.lag).all():
             if self._motion.path is None or (rest != self._motion.command(now_ns)[0]).any():
                 self._motion.anchor(rest, now_ns)
         elif self._motion.path is None or self.off(now_ns):
-            self._motion.anchor(self._joints.q, now_ns)
+            self._motion.anchor(self._measured(now_ns), now_ns)
         self._joints.off_ticks = self._joints.lag_ticks = 0
 
     def catch_up(self, now_ns: int) -> None:
@@ -56,11 +58,17 @@ class Anchoring:
         there, the measured pose may take the place of the last command.
         """
         if self._motion.at_rest(now_ns) and self._joints.still() and self.off(now_ns):
-            self._motion.anchor(self._joints.q, now_ns)
+            self._motion.anchor(self._measured(now_ns), now_ns)
             self._joints.lag_ticks = 0
 
     def follow_by_hand(self, now_ns: int) -> None:
         """Before enable the command stays where the arm is, whoever moves it."""
         motion = self._motion
         if motion.path is None or (motion.at_rest(now_ns) and self.off(now_ns)):
-            motion.anchor(self._joints.q, now_ns)
+            motion.anchor(self._measured(now_ns), now_ns)
+
+    def _measured(self, now_ns: int) -> Array:
+        """Return the measured pose (joints,), continuous joints in the turn of the command."""
+        if self._motion.path is None:
+            return self._joints.q
+        return self._joints.near(self._motion.command(now_ns)[0])

@@ -41,7 +41,7 @@ class JointWatch:
         self._limits = limits
         self._stale_ns = round(safety.joint_state_ms * 1e6)
         self._tolerance = safety.tracking_tolerance
-        self._lag = LAG_SHARE * safety.tracking_tolerance
+        self.lag = LAG_SHARE * safety.tracking_tolerance
         self._outside = np.minimum(OUTSIDE, OUTSIDE_SHARE * (limits.q_max - limits.q_min))
         self._column = {name: i for i, name in enumerate(limits.names)}
         self._seen_ns = np.full(n, -1, dtype=np.int64)
@@ -114,12 +114,15 @@ class JointWatch:
         """Return whether no joint moves."""
         return bool((np.abs(self.v) <= STILL * self._limits.v_max).all())
 
+    def near(self, q: Array) -> Array:
+        """Return the measured pose (joints,), continuous joints in the turn nearest to ``q``."""
+        turn = 2.0 * np.pi
+        turns = np.where(self._limits.continuous, np.round((self.q - q) / turn), 0.0)
+        return np.asarray(self.q - turn * turns)
+
     def error(self, q: Array) -> Array:
         """Return the distance (joints,) of the measured pose from ``q``."""
-        difference = self.q - q
-        turn = 2.0 * np.pi
-        wrapped = difference - turn * np.round(difference / turn)
-        return np.abs(np.where(self._limits.continuous, wrapped, difference))
+        return np.abs(self.near(q) - q)
 
     def disagrees(self, q: Array) -> int:
         """Return for how many measurements in a row the arm is not where ``q`` commands it.
@@ -131,7 +134,7 @@ class JointWatch:
         self.fresh = False
         error = float(self.error(q).max())
         self.off_ticks = self.off_ticks + 1 if error > self._tolerance else 0
-        self.lag_ticks = self.lag_ticks + 1 if error > self._lag else 0
+        self.lag_ticks = self.lag_ticks + 1 if error > self.lag else 0
         return self.off_ticks
 
 
