@@ -57,10 +57,12 @@ class Link:
     rng: np.random.Generator
     loss: float = 0.0
     late_ms: float = 0.5
+    lost: int = 0
 
     def delay_ns(self) -> int | None:
         """Return how long a path takes; None: it never comes."""
         if self.rng.random() < self.loss:
+            self.lost += 1
             return None
         return round(self.rng.uniform(0.3, max(self.late_ms, 0.4)) * MS)
 
@@ -130,9 +132,7 @@ class Loop:
             if delay is not None:
                 self._sent.append((self.now + delay, safe_path(output.action, self.names)))
         if output.lease is not None:
-            self.publisher.on_gate(
-                int(output.lease.state), output.lease.valid_until_ns, self.now
-            )
+            self.publisher.on_gate(int(output.lease.state), output.lease.valid_until_ns, self.now)
 
     def _tell(self) -> None:
         watchdog = self.publisher.watchdog
@@ -142,6 +142,8 @@ class Loop:
             )
         )
         self._take(self.gate.on_rest(self.publisher.rest, self.now))
+        told = (self.publisher.followed, self.publisher.heard)
+        self._take(self.gate.on_followed(*told, self.now))
 
     def _cameras(self) -> None:
         names = list(self.arm.camera_names)
@@ -155,7 +157,7 @@ class Loop:
     def _plan(self) -> None:
         """Send a plan from where the last one was towards the target, at ``speed``."""
         step = self.speed * 0.05
-        ahead = 2.0 * step if self.gate.state.name in ("ACTIVE", "SLOW") else 0.0
+        ahead = 1.5 * step if self.gate.state.name in ("ACTIVE", "SLOW") else 0.0
         self.plan_at = self.q + np.clip(self.plan_at - self.q, -ahead, ahead)
         rows, at = [], self.plan_at
         for _ in range(8):

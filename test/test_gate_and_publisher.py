@@ -8,6 +8,8 @@ from arm_loop import Link, Loop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vla_safety.core.reasons import Reason
+
 SLACK = 1.03
 
 
@@ -32,21 +34,82 @@ def assert_never_jerked(loop, slack=SLACK):
     assert used.max() <= slack, f"{used.max():.2f} of the acceleration limit at {used.argmax()}"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     loss=st.sampled_from([0.0, 0.05, 0.3]),
-    late_ms=st.sampled_from([0.5, 8.0, 25.0, 45.0]),
-    speed=st.floats(0.2, 1.4),
+    late_ms=st.sampled_from([0.5, 8.0, 15.0, 25.0, 45.0]),
+    speed=st.floats(0.2, 1.3),
 )
-def test_lost_and_late_paths_never_jerk_the_arm_and_it_comes_back(seed, loss, late_ms, speed):
+def test_lost_and_late_paths_never_jerk_the_arm(seed, loss, late_ms, speed):
     loop = started(seed, loss=loss, late_ms=late_ms)
     rng, loop.speed = np.random.default_rng(seed), speed
     for _ in range(5):
         loop.target = loop.home + np.append(rng.uniform(-0.4, 0.4, 7), 0.0)
         loop.run(400)
-    loop.link.loss, loop.link.late_ms = 0.0, 0.5
-    loop.run(2500)
     assert_never_jerked(loop)
-    assert loop.gate.state.name == "ACTIVE"
-    np.testing.assert_allclose(loop.desired[-1], loop.target, atol=0.02)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    loss=st.sampled_from([0.05, 0.3]),
+    late_ms=st.sampled_from([0.5, 3.0]),
+    speed=st.floats(0.2, 0.9),
+)
+def test_a_lost_path_is_no_reason_to_hold(seed, loss, late_ms, speed):
+    loop = started(seed, loss=loss, late_ms=late_ms)
+    rng, loop.speed = np.random.default_rng(seed), speed
+    for _ in range(4):
+        loop.target = loop.home + np.append(rng.uniform(-0.4, 0.4, 7), 0.0)
+        loop.run(500)
+    assert loop.gate.counts.total[Reason.PATH_LOST] > 0 or not loop.link.lost
+    loop.link.loss = 0.0
+    loop.run(2500)
+    assert set(loop.states[1300:]) == {"ACTIVE"}
+    assert_never_jerked(loop)
+    np.testing.assert_allclose(loop.desired[-1], loop.target, atol=0.01)
+
+
+@pytest.mark.parametrize("speed", [0.4, 0.8])
+@pytest.mark.parametrize("for_ms", [60, 200, 1500])
+def test_an_arm_that_is_held_fast_is_not_pulled(speed, for_ms):
+    loop = started()
+    loop.speed, loop.target = speed, loop.home + np.array([0.8] + 7 * [0.0])
+    loop.run(500)
+    loop.held = True
+    here = loop.q.copy()
+    loop.run(for_ms)
+    if for_ms > 1000:  # what is commanded is where the arm is, though plans pull on
+        pulled = np.abs(loop.desired[-300:] - here).max()
+        assert pulled <= loop.arm.safety.tracking_tolerance
+        assert np.abs(loop.desired[-1] - here).max() <= loop.gate.joints.lag + 0.03
+    loop.held = False
+    loop.run(4000)
+    assert_never_jerked(loop)
+    assert loop.gate.state.name in ("ACTIVE", "LATCHED")
+    assert "LATCHED" in loop.states or np.abs(loop.desired[-1] - loop.target).max() < 0.02
+
+
+@pytest.mark.parametrize("moved", [0.03, -0.3])
+def test_after_a_stop_nothing_jumps_at_enable(moved):
+    loop = started()
+    loop.target = loop.home + np.array([0.5] + 7 * [0.0])
+    loop.run(500)
+    loop.gate.stop(loop.now)
+    loop.run(1500)
+    assert loop.gate.state.name == "LATCHED"
+    before = loop.desired[-1].copy()
+    loop.offset[1] = moved  # it droops, or somebody moves it
+    loop.run(1500)
+    assert loop.gate.reset(loop.now)[0], loop.gate.reset_blocked_by(loop.now)
+    loop.run(300)
+    assert loop.gate.enable(loop.now)[0], loop.gate.enable_blocked_by(loop.now)
+    loop.target = before.copy()
+    if abs(moved) < loop.gate.joints.lag:
+        loop.run(500)
+        assert_never_jerked(loop)
+        np.testing.assert_allclose(loop.desired[-1], before, atol=0.01)
+    else:  # the first command is where the arm was measured
+        loop.run(60)
+        np.testing.assert_allclose(loop.desired[-1], before + loop.offset, atol=0.01)

@@ -71,9 +71,7 @@ def test_a_stop_that_reaches_into_the_tail_begins_at_once_too(offset_ns):
 
 
 def test_braking_uses_deceleration_where_that_is_the_smaller():
-    slowed = brake(
-        cruise([0.3, 0.0, 0.0], brake_with=3.0), NOW, NOW, reach(6.0, 3.0, 3)
-    )
+    slowed = brake(cruise([0.3, 0.0, 0.0], brake_with=3.0), NOW, NOW, reach(6.0, 3.0, 3))
     assert slowed.end_ns - NOW == pytest.approx(0.1e9, rel=1e-6)  # 0.3 / 3
 
 

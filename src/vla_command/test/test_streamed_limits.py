@@ -142,4 +142,7 @@ def test_braking_harder_than_speeding_up_is_not_refused():
     first = join(None, whole, NOW)
     again = join(first, whole, NOW + 12 * MS, reach)
     assert len(again.times_ns) == len(first.times_ns) - 1
-    assert join(first, whole, NOW + 12 * MS, Reach(np.full(3, a), np.full(3, a), np.full(3, FASTEST))) is None
+    assert (
+        join(first, whole, NOW + 12 * MS, Reach(np.full(3, a), np.full(3, a), np.full(3, FASTEST)))
+        is None
+    )

@@ -211,15 +211,16 @@ class CommandPublisher(VlaNode):
     def _tell(self, now_ns: int) -> None:
         """Tell the gate how things stand, on change and at 50 Hz."""
         assert self.commander is not None
-        watchdog, message = self.commander.watchdog, self._state
-        if not self._beat.due(watchdog.mode, watchdog.cause, watchdog.problems, now_ns):
+        commander, watchdog, message = self.commander, self.commander.watchdog, self._state
+        if not self._beat.due(watchdog, commander.heard, commander.followed, now_ns):
             return
         message.header.stamp = self.get_clock().now().to_msg()
         message.mode = CODES[watchdog.mode]
         message.cause = watchdog.cause
-        message.seq = self.commander.heard
+        message.seq = commander.heard
+        message.followed = commander.followed
         message.problems = watchdog.problems
-        message.rest = doubles(self.commander.rest)
+        message.rest = doubles(commander.rest)
         self._states.publish(message)
 
     def _watch_graph(self, now_ns: int, deadline_ns: int) -> None:

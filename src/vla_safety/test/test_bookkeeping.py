@@ -200,7 +200,7 @@ def test_enable_begins_where_the_arm_is_commanded_to_be_unless_it_was_moved(told
 @pytest.mark.parametrize("act", ["enable", "catch_up", "follow_by_hand"])
 @pytest.mark.parametrize("turns", [-1, 0, 2])
 def test_a_continuous_joint_keeps_its_turn(act, turns):
-    endless = {"has_position_limits": False, "min_position": 0.0, "max_position": 0.0}
+    endless = {"has_position_limits": False, "angle_wraparound": True}
     found = Standing(at=(6.8, 1.0), extra=endless)
     found.measured([6.9 + turns * 2.0 * np.pi, 1.0])
     getattr(found.anchoring, act)(START)

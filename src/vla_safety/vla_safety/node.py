@@ -168,6 +168,7 @@ class SafetyGate(VlaNode):
         fields = (message.mode, message.cause, message.seq, message.problems)
         self._store(False, self.gate.on_command_state, *fields)
         self._store(False, self.gate.on_rest, message.rest)
+        self._store(False, self.gate.on_followed, message.followed, message.seq)
 
     def _on_own_estop(self, pressed: bool) -> None:
         assert self.gate is not None

@@ -31,6 +31,7 @@ class Commander:
         self.accepted = 0
         self.ignored = 0  # good paths while the gate may not be followed
         self.heard = 0  # seq of the newest good path since armed, followed or not
+        self.followed = 0  # seq of the path that the arm follows; 0: none, or a stop of our own
         self.track: Track | None = None
         self._bounds = bounds
         self._streamed = streamed
@@ -48,7 +49,7 @@ class Commander:
         if self._armed != self.watchdog.armed:  # a fresh start: seq may begin anew
             self._armed = self.watchdog.armed
             self._seq = -1
-            self.heard = 0
+            self.heard = self.followed = 0
             self._fresh = True
 
     def on_path(self, path: SafePath, now_ns: int) -> Trajectory | Sample | None:
@@ -72,7 +73,7 @@ class Commander:
             self._stopped = path.state == GateState.LATCHED  # by a stop of our own
             return self._brake(now_ns)
         self._fresh = False
-        self._seq = path.seq
+        self._seq = self.followed = path.seq
         self._stopped = path.state == GateState.LATCHED
         self.accepted += 1
         self.track = track
@@ -128,7 +129,7 @@ class Commander:
         slowed = brake(self.track, now_ns, now_ns + self._bounds.lead_ns, self._bounds.reach)
         if slowed is None:
             return None
-        self.track = slowed
+        self.track, self.followed = slowed, 0
         return self._rest(slowed, now_ns)
 
     def _rest(self, track: Track, now_ns: int) -> Trajectory | Sample | None:

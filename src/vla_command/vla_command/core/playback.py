@@ -119,7 +119,9 @@ def bridge_accelerations(
     return start, end
 
 
-def bridge_peaks(v: np.ndarray, start: np.ndarray, end: np.ndarray, spans: np.ndarray) -> np.ndarray:
+def bridge_peaks(
+    v: np.ndarray, start: np.ndarray, end: np.ndarray, spans: np.ndarray
+) -> np.ndarray:
     """Return the largest speeds (rows, joints) inside the cubics that :func:`bridge_accelerations`
     describes, 0 where the velocity has no extremum between the ends.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vla_common.core.trace import Trace
+from vla_safety.core.handover import Handover
 from vla_safety.core.path import Path
 from vla_safety.core.state_machine import Change, State
 from vla_safety.core.values import Lease, Output, Plan, Report, SafeAction
@@ -18,6 +19,7 @@ class Announcer:
     def __init__(self, lease_ns: int, hold_period_ns: int) -> None:
         self.seq = 0
         self.last_plan: Plan | None = None
+        self.handover = Handover()
         self._lease_ns = lease_ns
         self._hold_period_ns = hold_period_ns
         self._pending: SafeAction | None = None
@@ -29,6 +31,7 @@ class Announcer:
         """Let a path be sent with the next output; ``plan`` is what it follows, None for a stop."""
         self.seq += 1
         self._sent_ns = now_ns
+        self.handover.sent(self.seq, path)
         shown = plan or self.last_plan
         self._pending = SafeAction(
             epoch=shown.epoch if shown else 0,

@@ -18,7 +18,7 @@ from vla_safety.core.clearance import Clearance
 from vla_safety.core.limits import limits_of
 from vla_safety.core.motion import Motion
 from vla_safety.core.permits import Permits
-from vla_safety.core.publisher_watch import PublisherWatch
+from vla_safety.core.publisher_watch import CommandMode, PublisherWatch
 from vla_safety.core.reasons import BLOCKED, INPUT, REASONS, Counts, Reaction, Reason
 from vla_safety.core.reference import Reference
 from vla_safety.core.sources import EstopWatch, JointWatch
@@ -127,6 +127,10 @@ class Gate:
     def on_rest(self, positions: Any, now_ns: int) -> Output:
         """Take where the publisher's last command left the arm; empty: it does not say."""
         return self._note(now_ns, None, self.anchoring.told, positions)
+
+    def on_followed(self, followed: Any, heard: Any, now_ns: int) -> Output:
+        """Take which path the arm follows, and the newest one that the publisher heard."""
+        return self._note(now_ns, None, self._followed, followed, heard)
 
     def _act(self, now_ns: int, call: Callable[..., None], *fields: Any) -> Output:
         """Do what an input asks for at once."""
@@ -274,6 +278,14 @@ class Gate:
         self._note_limits(now_ns)
         if self.motion.path is not None:
             self.announcer.path(self.motion.path, plan, self.state, now_ns)
+
+    def _followed(self, followed: Any, heard: Any, now_ns: int) -> None:
+        if self.state not in MOVING or self.publisher.mode is not CommandMode.FOLLOWING:
+            return
+        path = self.announcer.handover.correction(followed, heard, now_ns)
+        if path is not None:
+            self.counts.add(Reason.PATH_LOST, now_ns)
+            self.motion.go_back(path)
 
     def _try_again(self, curve: Reference, now_ns: int) -> None:
         """While a plan that led too near to something holds, see whether they still do."""

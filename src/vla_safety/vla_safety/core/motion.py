@@ -63,6 +63,10 @@ class Motion:
         self.path = rest(inside, now_ns + self._lead_ns, self.planner.step_ns)
         self._before = None
 
+    def go_back(self, path: Path) -> None:
+        """Go on from a path that was sent before: it is the one that the arm follows."""
+        self.path, self._before = path, None
+
     def command(self, now_ns: int) -> tuple[Array, Array]:
         """Return the state (q, v) commanded at a time. Raises ValueError before an anchor."""
         if self.path is None:

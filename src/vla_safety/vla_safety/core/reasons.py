@@ -42,6 +42,7 @@ class Reason(Enum):
     JOINT_BAD = "joint_state_bad"
     JOINT_OUTSIDE = "joint_outside_limits"
     LAGGING = "arm_lags_behind"
+    PATH_LOST = "path_lost"
     CAMERA_STALE = "camera_stale"
     CAMERA_FROZEN = "camera_frozen"
     CAMERA_DARK = "camera_dark"

@@ -1,0 +1,90 @@
+"""Which path the motion goes on from, when one was lost on the way to the publisher."""
+
+import numpy as np
+import pytest
+from safety_world import MS, World, count, make_robot, moving
+
+from vla_safety.core.handover import GRACE_NS, KEPT, Handover
+from vla_safety.core.path import rest
+from vla_safety.core.reasons import Reason
+from vla_safety.core.state_machine import State
+
+START = 1_000 * MS
+
+
+def sent(upto):
+    """Return a handover of paths 1 .. ``upto``, one each 50 ms, and the paths."""
+    found = Handover()
+    paths = [rest(np.zeros(2), START + 50 * MS * i, 10 * MS) for i in range(upto)]
+    for seq, path in enumerate(paths, 1):
+        found.sent(seq, path)
+    return found, paths
+
+
+def test_what_is_followed_needs_no_correction():
+    found, paths = sent(3)
+    assert found.correction(3, 3, paths[2].start_ns + 10**9) is None
+
+
+def test_a_path_that_is_on_its_way_counts_as_followed():
+    found, paths = sent(3)
+    last = paths[2].start_ns + GRACE_NS
+    assert found.correction(2, 2, last) is None
+    assert found.correction(2, 2, last + 1) is paths[1]
+
+
+def test_a_path_that_was_heard_and_not_followed_was_refused():
+    found, paths = sent(3)
+    assert found.correction(2, 3, paths[2].start_ns - 5 * MS) is paths[1]
+    assert found.correction(2, 3, paths[2].start_ns) is None  # once is enough
+
+
+def test_one_that_comes_after_all_is_gone_on_from_again():
+    found, paths = sent(3)
+    assert found.correction(1, 1, paths[2].start_ns + GRACE_NS + 1) is paths[0]
+    assert found.correction(3, 3, paths[2].start_ns + GRACE_NS + 2) is paths[2]
+
+
+@pytest.mark.parametrize("followed", [0, 99, -1, 2.0, None, "3", True])
+def test_what_says_nothing_changes_nothing(followed):
+    found, paths = sent(3)
+    assert found.correction(followed, 3, paths[2].start_ns + 10**9) is None
+
+
+def test_only_the_newest_are_remembered():
+    found, paths = sent(KEPT + 1)
+    assert found.correction(1, KEPT + 1, paths[-1].start_ns) is None
+    assert found.correction(2, KEPT + 1, paths[-1].start_ns) is paths[1]
+    assert Handover().correction(1, 1, 0) is None
+
+
+def test_the_gate_goes_on_from_the_path_that_the_arm_follows():
+    world = moving(World(make_robot(3)).enabled())
+    followed = world.gate.announcer.seq
+    path = world.gate.motion.path
+    world.chunk(world.gate.motion.command(world.now)[0] + 0.01 * np.arange(1, 9)[:, None])
+    assert world.gate.motion.path is not path
+    world.gate.on_followed(followed, followed + 1, world.now)
+    assert world.gate.motion.path is path and count(world, Reason.PATH_LOST) == 1
+    assert world.gate.state is State.ACTIVE
+    output = world.chunk(world.gate.motion.command(world.now)[0] + 0.01 * np.arange(1, 9)[:, None])
+    q, _ = path.row(output.action.start_ns)
+    np.testing.assert_array_equal(output.action.positions[0], q)
+
+
+@pytest.mark.parametrize("mode", [0, 1, 3])
+def test_not_while_the_publisher_does_not_follow(mode):
+    world = moving(World(make_robot(3)).enabled())
+    path, seq = world.gate.motion.path, world.gate.announcer.seq
+    world.gate.on_command_state(mode, "", seq, [], world.now)
+    world.gate.on_followed(seq - 1, seq, world.now)
+    assert world.gate.motion.path is path
+
+
+def test_not_while_the_gate_stops():
+    world = moving(World(make_robot(3)).enabled())
+    seq = world.gate.announcer.seq
+    world.gate.stop(world.now)
+    path = world.gate.motion.path
+    world.gate.on_followed(seq, seq + 1, world.now)
+    assert world.gate.motion.path is path and not world.gate.counts.total[Reason.PATH_LOST]
