@@ -79,6 +79,7 @@ def test_good_file_is_read_in_order():
         ("safety.joint_state_ms", 19.0, ">= 20, two periods of controller.joint_state_rate"),
         ("controller.joint_state_rate", 50.0, ">= 40, two periods of"),
         ("controller.update_rate", 5.0, ">= 10"),
+        ("safety.auto_enable", True, "= True is not allowed: false: only a simulated arm"),
         ("model.bundle", KeyError, "required"),
         ("model", KeyError, "required"),
     ],
@@ -90,6 +91,12 @@ def test_mistakes_are_refused_with_the_key(path, value, words):
     assert message.startswith("robot.yaml: ")
     assert words in message
     assert path.split(".")[-1] in message or path.split(".")[0] in message
+
+
+def test_a_simulated_arm_may_enable_by_itself():
+    values = changed("safety.auto_enable", True)
+    values["robot"]["simulated"] = True
+    assert from_parameters(values, "here").safety.auto_enable
 
 
 def test_file_must_be_a_parameter_file(tmp_path):

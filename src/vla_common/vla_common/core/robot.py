@@ -150,6 +150,13 @@ def _check_rates(where: str, safety: Safety, controller: Controller) -> None:
         raise ConfigError(where, "safety.joint_state_ms", safety.joint_state_ms, allowed)
 
 
+def _check_enable(where: str, identity: Identity, safety: Safety) -> None:
+    """Refuse that a real arm enables by itself: it moves when somebody asks for it."""
+    if safety.auto_enable and not identity.simulated:
+        allowed = "false: only a simulated arm (robot.simulated: true) may enable by itself"
+        raise ConfigError(where, "safety.auto_enable", True, allowed)
+
+
 def from_parameters(
     values: dict[str, Any], where: str, share_of: ShareOf = installed_share
 ) -> Robot:
@@ -173,6 +180,7 @@ def from_parameters(
     safety = build(Safety, values.get("safety", {}), where, "safety")
     controller = build(Controller, values.get("controller", {}), where, "controller")
     _check_rates(where, safety, controller)
+    _check_enable(where, identity, safety)
     return Robot(
         source=where,
         identity=identity,

@@ -163,7 +163,9 @@ class Safety:
     )
     camera_repeats: int = param("the same image so often in a row means hold", 5, low=2)
     camera_dark_frames: int = param("so many dark images in a row mean hold", 10, low=1)
-    auto_enable: bool = param("enable at activation without ~/enable; for simulation only", False)
+    auto_enable: bool = param(
+        "enable at activation without ~/enable; only where robot.simulated is true", False
+    )
     velocity_scale: float = param("of all velocity limits", 1.0, above=0.0, high=1.0)
     follow_ms: float = param(
         "time constant for making good an error between plan and command", 80.0, above=0.0
