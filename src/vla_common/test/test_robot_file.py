@@ -93,6 +93,13 @@ def test_mistakes_are_refused_with_the_key(path, value, words):
     assert path.split(".")[-1] in message or path.split(".")[0] in message
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("path", ["joint_limits.a.max_velocity", "cameras.front.width"])
+def test_a_whole_number_beyond_every_float_is_refused(path, sign):
+    with pytest.raises(ConfigError, match="about 400 digits' is not allowed: a finite number, >"):
+        from_parameters(changed(path, sign * 10**400), "robot.yaml")
+
+
 def test_a_simulated_arm_may_enable_by_itself():
     values = changed("safety.auto_enable", True)
     values["robot"]["simulated"] = True
@@ -106,10 +113,14 @@ def test_file_must_be_a_parameter_file(tmp_path):
         ("a: 1", "'/**'"),
         ("/**: {x: 1}", "ros__parameters"),
         ("", "'/**'"),
+        ("a: 2026-13-45", "valid YAML"),
     ]:
         path.write_text(text)
         with pytest.raises(ConfigError, match=words.replace("*", r"\*")):
             load(path)
+    path.write_bytes(b"a: \xff")
+    with pytest.raises(ConfigError, match="valid YAML"):
+        load(path)
     with pytest.raises(ConfigError, match="readable"):
         load(tmp_path / "none.yaml")
     path.write_text(yaml.safe_dump({"/**": {"ros__parameters": GOOD}}))

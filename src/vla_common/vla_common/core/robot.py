@@ -206,7 +206,7 @@ def read_parameters(path: Path) -> dict[str, Any]:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(where, "(file)", error.strerror, "a readable file") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # not UTF-8, a date that is none, endless digits
         raise ConfigError(where, "(file)", str(error), "valid YAML") from error
     if not isinstance(document, dict) or list(document) != ["/**"]:
         found = list(document) if isinstance(document, dict) else document
