@@ -100,6 +100,38 @@ def test_a_whole_number_beyond_every_float_is_refused(path, sign):
         from_parameters(changed(path, sign * 10**400), "robot.yaml")
 
 
+CHECKS = (
+    *("camera_sync.max_skew_ms", "camera_sync.stale_ms", "camera_sync.frozen_frames"),
+    *("camera_sync.dark_frames", "control.max_chunk_age_ms", "safety.max_horizon_ms"),
+    *("safety.lease_ms", "safety.max_action_age_ms", "safety.max_capture_age_ms"),
+    *("safety.future_ms", "safety.no_chunk_ms", "safety.jump_factor", "safety.joint_state_ms"),
+    *("safety.tracking_tolerance", "safety.tracking_ticks", "safety.bad_shape_latch"),
+    *("safety.publisher_ms", "safety.estop_timeout_ms", "safety.camera_age_ms"),
+    *("safety.camera_repeats", "safety.camera_dark_frames"),
+)
+"""What a number could switch off if it might be as large as anybody likes."""
+
+
+@pytest.mark.parametrize("path", CHECKS)
+def test_no_check_is_switched_off_by_a_large_number(path):
+    section, key = path.split(".")
+    default = getattr(getattr(from_parameters(GOOD, "here"), section.replace("camera_", "")), key)
+    for factor in (20, 10**9):
+        with pytest.raises(ConfigError) as caught:
+            from_parameters(changed(path, factor * default), "robot.yaml")
+        assert f"robot.yaml: {path} = " in str(caught.value)
+        assert ", <= " in str(caught.value)
+    assert from_parameters(changed(path, 2 * default), "robot.yaml")
+
+
+def test_a_rate_of_joint_states_that_no_timeout_fits_is_refused():
+    with pytest.raises(ConfigError, match=r"joint_state_rate = 2.0 .* >= 5"):
+        from_parameters(changed("controller.joint_state_rate", 2.0), "robot.yaml")
+    values = changed("controller.joint_state_rate", 5.0)
+    values["safety"] = {"joint_state_ms": 400.0}
+    assert from_parameters(values, "robot.yaml")
+
+
 def test_a_simulated_arm_may_enable_by_itself():
     values = changed("safety.auto_enable", True)
     values["robot"]["simulated"] = True

@@ -9,7 +9,7 @@ from vla_safety.core.sources import MAX_SOURCES, EstopWatch, JointWatch
 
 MS = 1_000_000
 # so long that an error of a millionth of a factor is more than a nanosecond
-LONG = {"joint_state_ms": 3000.0, "estop_timeout_ms": 3000.0}
+LONG = {"joint_state_ms": 500.0, "estop_timeout_ms": 1000.0}
 
 
 def watch(**robot):
@@ -37,8 +37,8 @@ class TestJoints:
         tell(joints, [0.0, 0.0], now=0)
         tell(joints, [0.0], now=7, v=[0.0], names=["j0"])
         assert joints.age_ns(10) == 10
-        assert not joints.stale(3000 * MS)
-        assert joints.stale(3000 * MS + 1)
+        assert not joints.stale(500 * MS)
+        assert joints.stale(500 * MS + 1)
 
     def test_joints_of_others_are_ignored_and_are_no_fault(self):
         joints = watch()
@@ -158,9 +158,9 @@ class TestEstop:
     def test_silence(self, estop):
         estop.update("a", False, 0)
         estop.update("b", False, 10)
-        assert estop.silent(3000 * MS) == []
-        assert estop.silent(3000 * MS + 1) == ["a"]
-        assert estop.age_ns(3000 * MS) == 3000 * MS
+        assert estop.silent(1000 * MS) == []
+        assert estop.silent(1000 * MS + 1) == ["a"]
+        assert estop.age_ns(1000 * MS) == 1000 * MS
 
     def test_too_many_sources_count_as_pressed(self, estop):
         for number in range(MAX_SOURCES):
@@ -180,11 +180,11 @@ class TestEstop:
         first, second = "x" * 255 + "1", "x" * 255 + "2"
         estop.update(first, False, 0)
         estop.update(second, True, 0)
-        estop.update(first, False, 3000 * MS)
+        estop.update(first, False, 1000 * MS)
         shown = "x" * 32 + "..." + "x" * 28
         assert estop.pressed() == [shown + "2"]
-        assert estop.silent(3000 * MS + 1) == [shown + "2"]
-        assert estop.silent(6000 * MS + 1) == [shown + "1", shown + "2"]
+        assert estop.silent(1000 * MS + 1) == [shown + "2"]
+        assert estop.silent(2000 * MS + 1) == [shown + "1", shown + "2"]
 
     def test_a_name_that_is_too_long_is_a_stop_until_a_new_start(self, estop):
         estop.update("x" * 256, False, 0)
