@@ -138,7 +138,9 @@ class Safety:
     future_ms: float = param("a stamp further in the future is refused", 20.0, low=0.0, high=200.0)
     no_chunk_ms: float = param("silence of the plan that means hold", 150.0, above=0.0, high=1500.0)
     jump_factor: float = param(
-        "first row further than this x max_velocity x step from the command is refused",
+        "a plan is refused that begins further from the command than this x max_velocity x "
+        "velocity_scale x its step, grippers apart; by the publisher a path, grippers too, further "
+        "than this x max_velocity / control.rate",
         2.0,
         above=0.0,
         high=20.0,
@@ -149,9 +151,11 @@ class Safety:
     tracking_tolerance: float = param(
         "[rad or m] command against measurement", 0.15, above=0.0, high=1.5
     )
-    tracking_ticks: int = param("ticks in a row beyond the tolerance that latch", 3, low=1, high=30)
+    tracking_ticks: int = param(
+        "measurements in a row beyond the tolerance that latch", 3, low=1, high=30
+    )
     bad_shape_latch: int = param(
-        "wrong names, order or size in a row that latch", 3, low=1, high=30
+        "wrong names, order, size or step in a row that latch", 3, low=1, high=30
     )
     recover_ms: float = param("a cause must be away this long before a hold ends", 200.0, low=0.0)
     publisher_ms: float = param(
@@ -191,7 +195,9 @@ class Safety:
     )
     soft_start_ms: float = param("speed ramps up for this long after enable", 500.0, low=0.0)
     slow_scale: float = param("of the velocity limits in state SLOW", 0.3, above=0.0, high=1.0)
-    low_confidence: float = param("a plan below this is followed slowly; 0: off", 0.0, low=0.0)
+    low_confidence: float = param(
+        "five plans in a row below this are followed slowly; 0: off", 0.0, low=0.0
+    )
     hold_confidence: float = param("five plans in a row below this hold; 0: off", 0.0, low=0.0)
 
 
@@ -220,7 +226,8 @@ class Controller:
     joint_states: str = param("sensor_msgs/JointState topic", "/joint_states")
     joint_state_rate: float = param("[Hz] nominal", 100.0, low=5.0, high=10000.0)
     update_rate: float = param(
-        "[Hz] of the controller: a new path begins a period later, and 3 ms for the way to it",
+        "[Hz] of the controller: a stop begins a period and 3 ms after it is made at the earliest, "
+        "a path of motion likewise, and never before 10 ms",
         100.0,
         low=10.0,
     )
