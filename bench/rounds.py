@@ -53,7 +53,13 @@ def robot_file(bundle: Path, rate: float, cameras: tuple[str, ...]) -> dict[str,
         for name, (low, high) in zip(JOINTS, POSITION)
     }
     parameters = {
-        "robot": {"name": "bench", "joints": JOINTS, "grippers": ["gripper"], "home": HOME},
+        "robot": {
+            "name": "bench",
+            "joints": JOINTS,
+            "grippers": ["gripper"],
+            "home": HOME,
+            "simulated": True,
+        },
         "joint_limits": limits,
         "cameras": {
             "names": list(cameras),

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from command_world import JOINTS, MS, path, robot
+from command_world import JOINTS, MS, parameters, path, robot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vla_command.core.checks import Bounds, Refusal, check, check_jump
 from vla_command.core.path import GateState
+from vla_common.core.robot import from_parameters
 
 NOW = 10_000 * MS
 BOUNDS = Bounds.of(robot())
@@ -64,6 +65,27 @@ def test_a_repeated_seq_is_refused():
 def test_an_arm_resting_slightly_outside_may_be_commanded_there():
     q = np.full_like(path(NOW).positions, 2.005)
     assert check(path(NOW, positions=q, velocities=q * 0), BOUNDS, 0, NOW) is None
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_gripper_may_rest_outside_by_a_share_of_its_short_range(side):
+    """Half a degree taken for metres would be 8.7 mm; the range is 40 mm, a twentieth 2 mm."""
+    values = parameters()
+    values["joint_limits"]["grip"] |= {"min_position": -0.02, "max_position": 0.02}
+    bounds = Bounds.of(from_parameters(values, "test"))
+    for q, refusal in ((0.0219, None), (0.0221, Refusal.LIMITS), (0.0287, Refusal.LIMITS)):
+        rows = np.zeros((4, 3))
+        rows[:, 2] = side * q
+        fields = {"positions": rows.ravel(), "velocities": np.zeros(12)}
+        resting = path(NOW, horizon=4, tail_start=0, **fields)
+        assert check(resting, bounds, 0, NOW) is refusal
+
+
+def test_a_joint_without_an_end_may_rest_anywhere():
+    values = parameters()
+    values["joint_limits"]["j1"] |= {"has_position_limits": False, "angle_wraparound": True}
+    bounds = Bounds.of(from_parameters(values, "test"))
+    assert (bounds.q_min[0], bounds.q_max[0]) == (-np.inf, np.inf)
 
 
 def test_a_jump_is_what_no_arm_could_follow():

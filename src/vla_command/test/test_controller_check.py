@@ -1,8 +1,10 @@
 """A controller that does not fit is named, with what it has and what to set."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from vla_command.core.controller_check import PARAMETERS, judge, node_of
+from vla_command.core.controller_check import PARAMETERS, TYPES, judge, node_of
 
 JOINTS = ("j1", "j2")
 GOOD = {
@@ -58,6 +60,56 @@ def test_each_fault_of_a_trajectory_controller(changes, said):
     assert wrong(**changes) == (said,)
 
 
+@pytest.mark.parametrize(
+    "key, value, said",
+    [
+        ("joints", 7, "joints is 7; it must be a list of texts"),
+        ("joints", 0, "joints is 0; it must be a list of texts"),
+        ("joints", "j1", "joints is 'j1'; it must be a list of texts"),
+        ("joints", [1, 2], "joints is [1, 2]; it must be a list of texts"),
+        ("command_interfaces", 1, "command_interfaces is 1; it must be a list of texts"),
+        ("interpolation_method", 2.5, "interpolation_method is 2.5; it must be a text"),
+        ("interpolate_from_desired_state", 0, "is 0; it must be true or false"),
+        ("open_loop_control", "yes", "open_loop_control is 'yes'; it must be true or false"),
+        ("cmd_timeout", "0.5", "cmd_timeout is '0.5'; it must be a number"),
+        ("cmd_timeout", True, "cmd_timeout is True; it must be a number"),
+        ("cmd_timeout", [0.5], "cmd_timeout is [0.5]; it must be a number"),
+        ("constraints__goal_time", "0", "constraints.goal_time is '0'; it must be a number"),
+    ],
+)
+def test_a_parameter_of_another_type_is_named(key, value, said):
+    (found,) = wrong(**{key: value})
+    assert found.startswith("/jtc: ") and found.endswith(said)
+
+
+def test_a_parameter_of_another_type_of_a_forward_controller():
+    good = {"joints": ["j1", "j2"], "interface_name": "position"}
+    said = "/jtc: interface_name is 3; it must be a text"
+    assert wrong("forward_command", good, interface_name=3) == (said,)
+    assert wrong("forward_command", dict.fromkeys(good))[0].startswith("/jtc: has no parameter")
+
+
+def test_a_long_value_is_cut():
+    assert len(wrong(joints=list(range(10_000)))[0]) < 100
+
+
+SCALARS = [None, True, False, 0, 7, -1, 0.5, float("nan"), "", "0.5", "j1", "j2", b"x"]
+scalar = st.sampled_from(SCALARS)
+
+
+@given(
+    st.sampled_from(["joint_trajectory", "forward_command"]),
+    st.dictionaries(
+        st.sampled_from(sorted({*GOOD, "interface_name"})),
+        scalar | st.lists(scalar, max_size=3),
+    ),
+)
+def test_whatever_a_controller_has_ends_in_words(kind, values):
+    verdict = judge(kind, values, JOINTS, "/jtc")
+    assert all(isinstance(text, str) for text in verdict)
+    assert verdict or sorted(values["joints"]) == sorted(JOINTS)
+
+
 def test_all_faults_are_told_at_once():
     assert len(wrong(cmd_timeout=0.0, command_interfaces=["effort"], joints=["x"])) == 3
 
@@ -96,3 +148,4 @@ def test_the_node_of_a_controller(topic, named, node):
 
 def test_every_type_is_known():
     assert set(PARAMETERS) == {"joint_trajectory", "forward_command", "joint_state"}
+    assert set(TYPES) == {name for names in PARAMETERS.values() for name in names}

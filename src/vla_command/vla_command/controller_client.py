@@ -16,8 +16,14 @@ MISSES = 2  # answers in a row that may be late before a good controller counts 
 
 
 def _value(future: Any) -> Any:
-    """Return the value in an answer, None where the parameter is not known."""
-    values = future.result().values
+    """Return the value in an answer, None where the parameter is not known.
+
+    Raises what the call raised, and RuntimeError for an answer that is none, or of no known type.
+    """
+    answer = future.result()
+    if answer is None:
+        raise RuntimeError("no answer")
+    values = answer.values
     return parameter_value_to_python(values[0]) if values else None
 
 
@@ -68,8 +74,7 @@ class ControllerClient:
         futures = self._futures
         if all(future.done() for future in futures):
             self._futures, self._misses = [], 0
-            values = dict(zip(self._names, map(_value, futures)))
-            verdict = judge(self._kind, values, self._joints, self.node)
+            verdict = self._judge(futures)
             if verdict != self._verdict:
                 self._verdict = verdict
         elif now_ns - self._asked_ns > PATIENCE_NS:
@@ -77,6 +82,13 @@ class ControllerClient:
                 self._client.remove_pending_request(future)
             self._futures = []
             self._miss(f"{self._service} does not answer within {PATIENCE_NS * 1e-9:g} s")
+
+    def _judge(self, futures: list[Any]) -> tuple[str, ...]:
+        try:
+            values = dict(zip(self._names, map(_value, futures)))
+        except Exception as error:  # the call failed, or the answer is none: nothing may move
+            return (f"{self.node}: its parameters cannot be read: {error}",)
+        return judge(self._kind, values, self._joints, self.node)
 
     def _miss(self, problem: str) -> None:
         self._misses += 1

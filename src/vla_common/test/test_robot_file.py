@@ -79,6 +79,7 @@ def test_good_file_is_read_in_order():
         ("safety.joint_state_ms", 19.0, ">= 20, two periods of controller.joint_state_rate"),
         ("controller.joint_state_rate", 50.0, ">= 40, two periods of"),
         ("controller.update_rate", 5.0, ">= 10"),
+        ("safety.auto_enable", True, "= True is not allowed: false: only a simulated arm"),
         ("model.bundle", KeyError, "required"),
         ("model", KeyError, "required"),
     ],
@@ -92,6 +93,51 @@ def test_mistakes_are_refused_with_the_key(path, value, words):
     assert path.split(".")[-1] in message or path.split(".")[0] in message
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("path", ["joint_limits.a.max_velocity", "cameras.front.width"])
+def test_a_whole_number_beyond_every_float_is_refused(path, sign):
+    with pytest.raises(ConfigError, match="about 400 digits' is not allowed: a finite number, >"):
+        from_parameters(changed(path, sign * 10**400), "robot.yaml")
+
+
+CHECKS = (
+    *("camera_sync.max_skew_ms", "camera_sync.stale_ms", "camera_sync.frozen_frames"),
+    *("camera_sync.dark_frames", "control.max_chunk_age_ms", "safety.max_horizon_ms"),
+    *("safety.lease_ms", "safety.max_action_age_ms", "safety.max_capture_age_ms"),
+    *("safety.future_ms", "safety.no_chunk_ms", "safety.jump_factor", "safety.joint_state_ms"),
+    *("safety.tracking_tolerance", "safety.tracking_ticks", "safety.bad_shape_latch"),
+    *("safety.publisher_ms", "safety.estop_timeout_ms", "safety.camera_age_ms"),
+    *("safety.camera_repeats", "safety.camera_dark_frames"),
+)
+"""What a number could switch off if it might be as large as anybody likes."""
+
+
+@pytest.mark.parametrize("path", CHECKS)
+def test_no_check_is_switched_off_by_a_large_number(path):
+    section, key = path.split(".")
+    default = getattr(getattr(from_parameters(GOOD, "here"), section.replace("camera_", "")), key)
+    for factor in (20, 10**9):
+        with pytest.raises(ConfigError) as caught:
+            from_parameters(changed(path, factor * default), "robot.yaml")
+        assert f"robot.yaml: {path} = " in str(caught.value)
+        assert ", <= " in str(caught.value)
+    assert from_parameters(changed(path, 2 * default), "robot.yaml")
+
+
+def test_a_rate_of_joint_states_that_no_timeout_fits_is_refused():
+    with pytest.raises(ConfigError, match=r"joint_state_rate = 2.0 .* >= 5"):
+        from_parameters(changed("controller.joint_state_rate", 2.0), "robot.yaml")
+    values = changed("controller.joint_state_rate", 5.0)
+    values["safety"] = {"joint_state_ms": 400.0}
+    assert from_parameters(values, "robot.yaml")
+
+
+def test_a_simulated_arm_may_enable_by_itself():
+    values = changed("safety.auto_enable", True)
+    values["robot"]["simulated"] = True
+    assert from_parameters(values, "here").safety.auto_enable
+
+
 def test_file_must_be_a_parameter_file(tmp_path):
     path = tmp_path / "r.yaml"
     for text, words in [
@@ -99,10 +145,14 @@ def test_file_must_be_a_parameter_file(tmp_path):
         ("a: 1", "'/**'"),
         ("/**: {x: 1}", "ros__parameters"),
         ("", "'/**'"),
+        ("a: 2026-13-45", "valid YAML"),
     ]:
         path.write_text(text)
         with pytest.raises(ConfigError, match=words.replace("*", r"\*")):
             load(path)
+    path.write_bytes(b"a: \xff")
+    with pytest.raises(ConfigError, match="valid YAML"):
+        load(path)
     with pytest.raises(ConfigError, match="readable"):
         load(tmp_path / "none.yaml")
     path.write_text(yaml.safe_dump({"/**": {"ros__parameters": GOOD}}))

@@ -44,7 +44,12 @@ def make_robot(
         }
         for name, low, high, v, a in zip(names, each(q_min), each(q_max), each(v_max), each(a_max))
     }
-    identity = {"name": "test", "joints": names, "grippers": [names[i] for i in grippers]}
+    identity = {
+        "name": "test",
+        "joints": names,
+        "grippers": [names[i] for i in grippers],
+        "simulated": safety.get("auto_enable", False),
+    }
     values = {
         "robot": identity,
         "joint_limits": limits,

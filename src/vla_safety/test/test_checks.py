@@ -10,7 +10,7 @@ from vla_safety.core.limits import limits_of
 from vla_safety.core.reasons import Reason
 
 INT64 = 1 << 63
-AGES = {"max_action_age_ms": 3000.0, "max_capture_age_ms": 9000.0, "future_ms": 7000.0}
+AGES = {"max_action_age_ms": 1000.0, "max_capture_age_ms": 8000.0, "future_ms": 200.0}
 NOW = 20_000_000_000
 # so long that an error of a millionth of a factor is more than a nanosecond
 
@@ -46,11 +46,11 @@ def reason_of(checks, offset=ROS, **changes):
         ("seq", 2 * INT64 - 1, 2 * INT64, Reason.SHAPE),
         ("step_dt", 0.01, np.nextafter(0.01, 0.0), Reason.STEP),
         ("step_dt", 1.0, np.nextafter(1.0, 2.0), Reason.STEP),
-        ("start_ns", NOW + 50_000_000 + 7 * 10**9, NOW + 50_000_001 + 7 * 10**9, Reason.FUTURE),
-        ("start_ns", NOW + 50_000_000 - 3 * 10**9, NOW + 49_999_999 - 3 * 10**9, Reason.STALE),
-        ("capture_ns", NOW + 7 * 10**9, NOW + 7 * 10**9 + 1, Reason.FUTURE),
-        ("capture_ns", NOW - 9 * 10**9, NOW - 9 * 10**9 - 1, Reason.STALE_CAPTURE),
-        ("stamp_ns", NOW + ROS + 7 * 10**9, NOW + ROS + 7 * 10**9 + 1, Reason.FUTURE),
+        ("start_ns", NOW + 250_000_000, NOW + 250_000_001, Reason.FUTURE),
+        ("start_ns", NOW + 50_000_000 - 10**9, NOW + 49_999_999 - 10**9, Reason.STALE),
+        ("capture_ns", NOW + 200_000_000, NOW + 200_000_001, Reason.FUTURE),
+        ("capture_ns", NOW - 8 * 10**9, NOW - 8 * 10**9 - 1, Reason.STALE_CAPTURE),
+        ("stamp_ns", NOW + ROS + 200_000_000, NOW + ROS + 200_000_001, Reason.FUTURE),
         ("stamp_ns", 0, -1, Reason.FUTURE),
         ("horizon", 8, 0, Reason.SHAPE),
         ("confidence", 0.0, "1", Reason.SHAPE),

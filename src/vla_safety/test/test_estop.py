@@ -155,7 +155,8 @@ def test_more_sources_than_are_kept_are_a_stop(world):
     assert world.gate.machine.cause == "estop_pressed: more than 8 sources"
     for i in range(1000):
         world.gate.on_estop(f"junk {i}", False, world.now)
-    assert len(world.gate.estop._sources) == 9
+    assert len(world.gate.estop._sources) == 8
+    assert world.gate.estop.pressed() == ["more than 8 sources"]
 
 
 # --- every change is told -----------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from safety_world import MS, World, make_robot, moving
+from safety_world import MS, World, count, make_robot, moving
 
+from vla_safety.core.reasons import Reason
 from vla_safety.core.state_machine import State
 
 
@@ -126,6 +127,28 @@ def test_an_exception_in_the_tick_latches(world, monkeypatch, method):
     monkeypatch.setattr(world.gate, method, lambda now: 1 / 0)
     world.tick()
     assert world.gate.state is State.LATCHED
+
+
+def test_an_exception_inside_voids_the_plans_of_before_once(world, monkeypatch):
+    moving(world)
+    old = world.gate.checks.last[0]
+    with monkeypatch.context() as broken:
+        broken.setattr(world.gate, "_settle", lambda now: 1 / 0)
+        world.tick()
+        assert world.gate.state in (State.STOPPING, State.LATCHED)
+        assert world.gate.report(world.now).min_epoch == old + 1
+        world.tick()
+    assert world.gate.report(world.now).min_epoch == old + 1
+    world.chunk(np.zeros((8, 3)), epoch=old, seq=10_000)
+    assert count(world, Reason.OLD_EPOCH) == 1
+
+
+def test_an_exception_while_plans_are_voided_stops_all_the_same(world, monkeypatch):
+    moving(world)
+    monkeypatch.setattr(world.gate.checks, "check", lambda *a: 1 / 0)
+    monkeypatch.setattr(world.gate.checks, "void_old_plans", lambda: 1 / 0)
+    world.chunk(np.zeros((8, 3)))
+    assert world.gate.state is State.STOPPING
 
 
 # --- enable ----------------------------------------------------------------------------------

@@ -50,10 +50,10 @@ class Peer:
     def __init__(self, **safety) -> None:
         patient = {
             "publisher_ms": 2000.0,
-            "joint_state_ms": 1000.0,
+            "joint_state_ms": 500.0,
             "camera_age_ms": 1000.0,
-            "no_chunk_ms": 20000.0,
-            "max_action_age_ms": 2000.0,
+            "no_chunk_ms": 1500.0,
+            "max_action_age_ms": 1000.0,
             "max_capture_age_ms": 3000.0,
         }
         self.robot = make_robot(3, **{**patient, **safety})

@@ -28,7 +28,7 @@ class Alone(World):
 @pytest.fixture
 def world():
     """Enabled, and followed."""
-    result = Alone(make_robot(3, no_chunk_ms=1e6)).enabled()
+    result = Alone(make_robot(3, no_chunk_ms=1500.0)).enabled()
     result.said = (FOLLOWING, "", [])
     result.run(100)
     assert result.gate.state is State.ACTIVE
@@ -130,7 +130,7 @@ def test_a_silent_publisher_latches_the_gate(world):
 
 
 def test_a_publisher_that_does_not_begin_to_follow_latches_the_gate():
-    world = Alone(make_robot(3, no_chunk_ms=1e6)).enabled()
+    world = Alone(make_robot(3, no_chunk_ms=1500.0)).enabled()
     world.run(PATIENCE - 20)
     assert world.gate.state is State.ACTIVE
     assert "is not following but armed" in until_latched(world, 60)

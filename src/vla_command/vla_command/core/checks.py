@@ -15,6 +15,7 @@ from vla_command.core.playback import Reach
 from vla_common.core.robot import Robot
 
 MEASURE_MARGIN = 0.00873  # [rad or m] 0.5 degrees: how far outside its limits an arm may rest
+MEASURE_SHARE = 0.05  # of a joint's range: no further than that, where the range is short
 SPEED_MARGIN = 1.02  # of max_velocity: rounding, and a limiter that works on a grid
 MAX_ROWS = 4096
 
@@ -55,13 +56,16 @@ class Bounds:
         """Return the bounds that the robot file gives."""
         limited = robot.bound("has_position_limits").astype(bool)
         v_max, a_max = robot.bound("max_velocity"), robot.bound("max_acceleration")
+        q_min = np.where(limited, robot.bound("min_position"), -np.inf)
+        q_max = np.where(limited, robot.bound("max_position"), np.inf)
+        margin = np.minimum(MEASURE_MARGIN, MEASURE_SHARE * (q_max - q_min))
         slower = robot.bound("has_deceleration_limits").astype(bool)
         fastest = v_max * robot.safety.velocity_scale * SPEED_MARGIN
         jump = robot.safety.jump_factor * v_max / robot.control.rate
         return Bounds(
             joints=robot.joints,
-            q_min=np.where(limited, robot.bound("min_position"), -np.inf) - MEASURE_MARGIN,
-            q_max=np.where(limited, robot.bound("max_position"), np.inf) + MEASURE_MARGIN,
+            q_min=q_min - margin,
+            q_max=q_max + margin,
             v_max=fastest,
             reach=Reach(a_max, np.where(slower, robot.bound("max_deceleration"), a_max), fastest),
             horizon_ns=round(robot.safety.max_horizon_ms * 1e6),

@@ -8,7 +8,8 @@ but for the joints, which every version has.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 TRAJECTORY = (
@@ -29,10 +30,48 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
 """What is asked for, by ``controller.type``."""
 
 
+def _is_names(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_switch(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "joints": (_is_names, "a list of texts"),
+    "command_interfaces": (_is_names, "a list of texts"),
+    "interpolation_method": (_is_text, "a text"),
+    "interpolate_from_desired_state": (_is_switch, "true or false"),
+    "open_loop_control": (_is_switch, "true or false"),
+    "cmd_timeout": (_is_number, "a number"),
+    "constraints.goal_time": (_is_number, "a number"),
+    "interface_name": (_is_text, "a text"),
+}
+"""What each parameter must be, where the controller has it, and how that is said."""
+
+
 def node_of(topic: str, named: str) -> str:
     """Return the full name of the controller's node: ``named``, else what the topic lies under."""
     name = named or topic.rsplit("/", 1)[0]
     return f"/{name.strip('/')}"
+
+
+def _mistyped(kind: str, values: Mapping[str, Any]) -> list[str]:
+    wrong = []
+    for key in PARAMETERS[kind]:
+        value, (fits, name) = values.get(key), TYPES[key]
+        if value is not None and not fits(value):
+            wrong.append(f"{key} is {reprlib.repr(value)}; it must be {name}")
+    return wrong
 
 
 def _joints(values: Mapping[str, Any], joints: tuple[str, ...], ordered: bool) -> list[str]:
@@ -82,7 +121,10 @@ def judge(
 ) -> tuple[str, ...]:
     """Return what is wrong with the controller ``node`` of ``controller.type`` ``kind``.
 
-    ``values`` holds its parameters by name, None for one that it does not have.
+    ``values`` holds its parameters by name, None for one that it does not have; any type may come.
     """
-    wrong = _trajectory(values, joints) if kind == "joint_trajectory" else _forward(values, joints)
+    wrong = _mistyped(kind, values)
+    if not wrong:
+        check = _trajectory if kind == "joint_trajectory" else _forward
+        wrong = check(values, joints)
     return tuple(f"{node}: {text}" for text in wrong)

@@ -119,14 +119,13 @@ def bridge_accelerations(
     return start, end
 
 
-def bridge_peaks(
-    v: np.ndarray, start: np.ndarray, end: np.ndarray, spans: np.ndarray
-) -> np.ndarray:
-    """Return the largest speeds (rows, joints) inside the cubics that :func:`bridge_accelerations`
-    describes, 0 where the velocity has no extremum between the ends.
+def bridge_peaks(v: np.ndarray, start: np.ndarray, end: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Return the largest speeds (rows, joints) inside the cubics of :func:`bridge_accelerations`.
+
+    0 where the velocity has no extremum between the ends; ``t`` (rows,) [s] is how long they take.
     """
     turn = start * end < 0.0
-    at = np.divide(start, start - end, out=np.zeros_like(start), where=turn) * spans[:, None]
+    at = np.divide(start, start - end, out=np.zeros_like(start), where=turn) * t[:, None]
     return np.where(turn, np.abs(v + 0.5 * start * at), 0.0)
 
 

@@ -150,6 +150,13 @@ def _check_rates(where: str, safety: Safety, controller: Controller) -> None:
         raise ConfigError(where, "safety.joint_state_ms", safety.joint_state_ms, allowed)
 
 
+def _check_enable(where: str, identity: Identity, safety: Safety) -> None:
+    """Refuse that a real arm enables by itself: it moves when somebody asks for it."""
+    if safety.auto_enable and not identity.simulated:
+        allowed = "false: only a simulated arm (robot.simulated: true) may enable by itself"
+        raise ConfigError(where, "safety.auto_enable", True, allowed)
+
+
 def from_parameters(
     values: dict[str, Any], where: str, share_of: ShareOf = installed_share
 ) -> Robot:
@@ -173,6 +180,7 @@ def from_parameters(
     safety = build(Safety, values.get("safety", {}), where, "safety")
     controller = build(Controller, values.get("controller", {}), where, "controller")
     _check_rates(where, safety, controller)
+    _check_enable(where, identity, safety)
     return Robot(
         source=where,
         identity=identity,
@@ -198,7 +206,7 @@ def read_parameters(path: Path) -> dict[str, Any]:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(where, "(file)", error.strerror, "a readable file") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # not UTF-8, a date that is none, endless digits
         raise ConfigError(where, "(file)", str(error), "valid YAML") from error
     if not isinstance(document, dict) or list(document) != ["/**"]:
         found = list(document) if isinstance(document, dict) else document

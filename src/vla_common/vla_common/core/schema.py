@@ -62,7 +62,11 @@ def allowed(metadata: typing.Mapping[str, Any], kind: str) -> str:
 def _number(value: Any, where: str, key: str, metadata: typing.Mapping[str, Any]) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ConfigError(where, key, value, allowed(metadata, "a number"))
-    result = float(value)
+    try:
+        result = float(value)
+    except OverflowError:  # a whole number beyond every float: its digits would fill the screen
+        digits = f"a whole number of about {round(math.log10(abs(value)))} digits"
+        raise ConfigError(where, key, digits, allowed(metadata, "a finite number")) from None
     out = not math.isfinite(result)
     out = out or (metadata.get("low") is not None and result < metadata["low"])
     out = out or (metadata.get("high") is not None and result > metadata["high"])

@@ -60,13 +60,15 @@ class Camera:
 class CameraSync:
     """How images of several cameras are put together."""
 
-    max_skew_ms: float = param("largest difference of capture stamps in a set", 40.0, above=0.0)
-    stale_ms: float = param("an image older than this is stale", 150.0, above=0.0)
-    frozen_frames: int = param("identical images in a row that mean frozen", 5, low=2)
+    max_skew_ms: float = param(
+        "largest difference of capture stamps in a set", 40.0, above=0.0, high=400.0
+    )
+    stale_ms: float = param("an image older than this is stale", 150.0, above=0.0, high=1500.0)
+    frozen_frames: int = param("identical images in a row that mean frozen", 5, low=2, high=50)
     dark_mean: float = param("a 5x5 block with a lower mean is dark, 0..255", 8.0, low=0.0)
     dark_std: float = param("... if its standard deviation is also lower", 4.0, low=0.0)
     dark_blocks: int = param("dark blocks out of 25 that mean dark", 20, low=1, high=25)
-    dark_frames: int = param("dark images in a row that are a fault", 10, low=1)
+    dark_frames: int = param("dark images in a row that are a fault", 10, low=1, high=100)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +107,7 @@ class Control:
     blend_steps: int = param("steps over which a boundary is blended", 5, low=1, high=64)
     plan_steps: int = param("rows of /vla/actions", 8, low=2, high=256)
     max_chunk_age_ms: float = param(
-        "a chunk older than this (by capture) is not played", 700.0, above=0.0
+        "a chunk older than this (by capture) is not played", 700.0, above=0.0, high=7000.0
     )
     inference_period_ms: float = param(
         "shortest time between inferences; 0: every set of images", 0.0, low=0.0
@@ -115,39 +117,57 @@ class Control:
 
 @dataclass(frozen=True, kw_only=True)
 class Safety:
-    """The gate."""
+    """The gate. Upper bounds are about ten times the default: no timeout is as good as none."""
 
     step_ms: float = param("grid of the verified path", 10.0, above=0.0, high=50.0)
     lookahead_ms: float = param(
         "verified motion along the plan before the stop tail", 70.0, above=0.0, high=200.0
     )
     max_horizon_ms: float = param(
-        "verified path at most; speed is limited so that it suffices", 200.0, above=0.0
+        "verified path at most; speed is limited so that it suffices", 200.0, above=0.0, high=2000.0
     )
-    lease_ms: float = param("the publisher ramps to hold when the lease is older", 50.0, above=0.0)
-    max_action_age_ms: float = param("/vla/actions older than this is stale", 100.0, above=0.0)
+    lease_ms: float = param(
+        "the publisher ramps to hold when the lease is older", 50.0, above=0.0, high=500.0
+    )
+    max_action_age_ms: float = param(
+        "/vla/actions older than this is stale", 100.0, above=0.0, high=1000.0
+    )
     max_capture_age_ms: float = param(
-        "a plan whose images are older than this is stale", 800.0, above=0.0
+        "a plan whose images are older than this is stale", 800.0, above=0.0, high=8000.0
     )
-    future_ms: float = param("a stamp further in the future is refused", 20.0, low=0.0)
-    no_chunk_ms: float = param("silence of the plan that means hold", 150.0, above=0.0)
+    future_ms: float = param("a stamp further in the future is refused", 20.0, low=0.0, high=200.0)
+    no_chunk_ms: float = param("silence of the plan that means hold", 150.0, above=0.0, high=1500.0)
     jump_factor: float = param(
-        "first row further than this x max_velocity x step from the command is refused",
+        "a plan is refused that begins further from the command than this x max_velocity x "
+        "velocity_scale x its step, grippers apart; by the publisher a path, grippers too, further "
+        "than this x max_velocity / control.rate",
         2.0,
         above=0.0,
+        high=20.0,
     )
-    joint_state_ms: float = param("joint states older than this are stale", 30.0, above=0.0)
-    tracking_tolerance: float = param("[rad or m] command against measurement", 0.15, above=0.0)
-    tracking_ticks: int = param("ticks in a row beyond the tolerance that latch", 3, low=1)
-    bad_shape_latch: int = param("wrong names, order or size in a row that latch", 3, low=1)
+    joint_state_ms: float = param(
+        "joint states older than this are stale", 30.0, above=0.0, high=500.0
+    )
+    tracking_tolerance: float = param(
+        "[rad or m] command against measurement", 0.15, above=0.0, high=1.5
+    )
+    tracking_ticks: int = param(
+        "measurements in a row beyond the tolerance that latch", 3, low=1, high=30
+    )
+    bad_shape_latch: int = param(
+        "wrong names, order, size or step in a row that latch", 3, low=1, high=30
+    )
     recover_ms: float = param("a cause must be away this long before a hold ends", 200.0, low=0.0)
     publisher_ms: float = param(
         "silence of the publisher that latches, and its time to follow after enable",
         250.0,
         above=0.0,
+        high=2500.0,
     )
     estop_required: bool = param("refuse to enable before an e-stop heartbeat was seen", False)
-    estop_timeout_ms: float = param("e-stop heartbeat older than this trips", 125.0, above=0.0)
+    estop_timeout_ms: float = param(
+        "e-stop heartbeat older than this trips", 125.0, above=0.0, high=1000.0
+    )
     estop_plugin: str = param(
         "e-stop source in the gate's process: 'gpio', another entry point of vla_safety.estop, or "
         "module:Class; empty: none",
@@ -159,18 +179,25 @@ class Safety:
         "hold on camera faults on /vla/camera_health; false: for robots without cameras", True
     )
     camera_age_ms: float = param(
-        "a camera, or /vla/camera_health, silent for longer means hold", 150.0, above=0.0
+        "a camera, or /vla/camera_health, silent for longer means hold",
+        150.0,
+        above=0.0,
+        high=1500.0,
     )
-    camera_repeats: int = param("the same image so often in a row means hold", 5, low=2)
-    camera_dark_frames: int = param("so many dark images in a row mean hold", 10, low=1)
-    auto_enable: bool = param("enable at activation without ~/enable; for simulation only", False)
+    camera_repeats: int = param("the same image so often in a row means hold", 5, low=2, high=50)
+    camera_dark_frames: int = param("so many dark images in a row mean hold", 10, low=1, high=100)
+    auto_enable: bool = param(
+        "enable at activation without ~/enable; only where robot.simulated is true", False
+    )
     velocity_scale: float = param("of all velocity limits", 1.0, above=0.0, high=1.0)
     follow_ms: float = param(
         "time constant for making good an error between plan and command", 80.0, above=0.0
     )
     soft_start_ms: float = param("speed ramps up for this long after enable", 500.0, low=0.0)
     slow_scale: float = param("of the velocity limits in state SLOW", 0.3, above=0.0, high=1.0)
-    low_confidence: float = param("a plan below this is followed slowly; 0: off", 0.0, low=0.0)
+    low_confidence: float = param(
+        "five plans in a row below this are followed slowly; 0: off", 0.0, low=0.0
+    )
     hold_confidence: float = param("five plans in a row below this hold; 0: off", 0.0, low=0.0)
 
 
@@ -199,9 +226,10 @@ class Controller:
         "ask that node for its parameters, and refuse to enable when they do not fit", True
     )
     joint_states: str = param("sensor_msgs/JointState topic", "/joint_states")
-    joint_state_rate: float = param("[Hz] nominal", 100.0, above=0.0)
+    joint_state_rate: float = param("[Hz] nominal", 100.0, low=5.0, high=10000.0)
     update_rate: float = param(
-        "[Hz] of the controller: a new path begins a period later, and 3 ms for the way to it",
+        "[Hz] of the controller: a stop begins a period and 3 ms after it is made at the earliest, "
+        "a path of motion likewise, and never before 10 ms",
         100.0,
         low=10.0,
     )

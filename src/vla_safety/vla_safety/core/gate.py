@@ -232,8 +232,10 @@ class Gate:
         self.announcer.drop()
         self.counts.add(Reason.INTERNAL, now_ns)
         self.causes.latch(Reason.INTERNAL, now_ns, count=False)
-        self.machine.raise_event(Event.TRIP, now_ns, Reason.INTERNAL.value)
+        tripped = self.machine.raise_event(Event.TRIP, now_ns, Reason.INTERNAL.value)
         try:
+            if tripped:
+                self.checks.void_old_plans()
             self._stop_motion(now_ns)
             return self._output(now_ns)
         except Exception:  # the path sent before runs out by itself

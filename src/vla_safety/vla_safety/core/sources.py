@@ -17,6 +17,8 @@ OUTSIDE_SHARE = 0.05
 STILL = 0.02
 """A joint slower than this share of its velocity limit stands still."""
 MAX_SOURCES = 8
+MAX_NAME = 256
+"""Characters of an emergency stop source's name."""
 
 
 def vector(values: Any, size: int) -> Array | None:
@@ -27,6 +29,11 @@ def vector(values: Any, size: int) -> Array | None:
         return None
     good = result.shape == (size,) and bool(np.isfinite(result).all())
     return result if good else None
+
+
+def _shown(name: str) -> str:
+    """Return a name in 64 characters at most: of a longer one both ends."""
+    return name if len(name) <= 64 else f"{name[:32]}...{name[-29:]}"
 
 
 LAG_SHARE = 0.3
@@ -142,12 +149,15 @@ class EstopWatch:
     """Emergency stop sources: each one that was heard once must keep talking.
 
     So must the gate's own source, which is expected from the start; nobody else can speak in its
-    name. More than ``MAX_SOURCES`` others are a fault that counts as pressed.
+    name. Sources are told apart by their whole name. Too long a name, and more than
+    ``MAX_SOURCES`` sources, are faults: they count as pressed from then on.
     """
 
     def __init__(self, safety: Safety) -> None:
         self._timeout_ns = round(safety.estop_timeout_ms * 1e6)
-        self._sources: dict[str, tuple[bool | None, int]] = {}  # None: not heard yet
+        # by name, and whether it is the gate's own; pressed is None: not heard yet
+        self._sources: dict[tuple[str, bool], tuple[bool | None, int]] = {}
+        self._faults: list[str] = []
         self._own = ""
         self.trips = 0
         self.tripped_by = ""
@@ -155,21 +165,29 @@ class EstopWatch:
     def expect(self, name: str, now_ns: int) -> None:
         """From now on the gate's own source must be heard."""
         self._own = name
-        self._sources[name] = (None, now_ns)
+        self._sources[name, True] = (None, now_ns)
 
     def update_own(self, pressed: Any, now_ns: int) -> None:
         """Take a heartbeat of the source that :meth:`expect` named."""
-        self._sources[self._own] = (pressed is not False, now_ns)
+        self._sources[self._own, True] = (pressed is not False, now_ns)
 
     def update(self, source: Any, pressed: Any, now_ns: int) -> None:
         """Take a heartbeat from the topic. Anything but a plain False counts as pressed."""
-        name = str(source)[:64]
-        if name == self._own:
-            name += " (topic)"
-        stop = pressed is not False
-        if name not in self._sources and len(self._sources) >= MAX_SOURCES:
-            name, stop = f"more than {MAX_SOURCES} sources", True
-        self._sources[name] = (stop, now_ns)
+        key = (str(source), False)
+        if len(key[0]) > MAX_NAME:
+            self._fault(f"name too long: over {MAX_NAME} characters, {_shown(key[0])}")
+        elif key not in self._sources and len(self._sources) >= MAX_SOURCES:
+            self._fault(f"more than {MAX_SOURCES} sources")
+        else:
+            self._sources[key] = (pressed is not False, now_ns)
+
+    def _fault(self, text: str) -> None:
+        if text not in self._faults and len(self._faults) < MAX_SOURCES:
+            self._faults.append(text)
+
+    def _name(self, key: tuple[str, bool]) -> str:
+        name, own = key
+        return f"{_shown(name)} (topic)" if name == self._own and not own else _shown(name)
 
     @property
     def seen(self) -> bool:
@@ -178,15 +196,17 @@ class EstopWatch:
 
     def pressed(self) -> list[str]:
         """Return the sources that are pressed."""
-        return [name for name, (pressed, _) in self._sources.items() if pressed]
+        found = [self._name(key) for key, (pressed, _) in self._sources.items() if pressed]
+        return found + self._faults
 
     def unheard(self) -> list[str]:
         """Return the sources that are expected and were not heard yet."""
-        return [name for name, (pressed, _) in self._sources.items() if pressed is None]
+        return [self._name(k) for k, (pressed, _) in self._sources.items() if pressed is None]
 
     def silent(self, now_ns: int) -> list[str]:
         """Return the sources whose heartbeat is lost."""
-        return [n for n, (_, seen) in self._sources.items() if now_ns - seen > self._timeout_ns]
+        since_ns = now_ns - self._timeout_ns
+        return [self._name(key) for key, (_, seen) in self._sources.items() if seen < since_ns]
 
     @property
     def due_ns(self) -> list[int]:

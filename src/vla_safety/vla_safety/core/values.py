@@ -70,7 +70,7 @@ class SafeAction:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The gate is alive: the path of SafeAction ``seq`` may be followed until then."""
+    """The gate is alive, and what it sent may be followed until then; ``seq``: its newest path."""
 
     seq: int
     valid_until_ns: int
