@@ -30,7 +30,9 @@ def watch():
 
 def test_a_report_counts_for_three_seconds(watch):
     assert watch.reasons(NOW) == watch.reasons(NOW + 3000 * MS) == HOT[0]
-    assert watch.reasons(NOW + 3000 * MS + 1) == ""
+    watch.accept(trace(NOW + 3000 * MS, 2 * T), NOW + 3000 * MS)
+    assert watch.late(NOW + 3000 * MS)
+    assert watch.reasons(NOW + 3000 * MS + 1) == watch.late(NOW + 3000 * MS + 1) == ""
     assert watch.update(NOW + 1, [], NOW + 1)
     assert watch.reasons(NOW + 1) == ""
 

@@ -14,7 +14,6 @@ FRESH_NS = 3_000_000_000
 WINDOW_NS = 2_000_000_000
 MAX_PLANS = 1024
 """Plans that are kept; 2 s of them at the highest ``control.rate``, and more."""
-MAX_REASONS = 8
 
 
 def _is_time(value: Any) -> bool:
@@ -54,7 +53,7 @@ class ThrottleWatch:
         self._sent_ns = sent_ns
         self._reasons = self._late = ""
         if reasons:
-            self._reasons = "; ".join(reasons[:MAX_REASONS])[:TEXT] or "unknown"
+            self._reasons = "; ".join(reasons)[:TEXT] or "unknown"
             self._late = f"{self._reasons}; inference p99 above {self._period_ns * 1e-6:g} ms"
         return True
 
