@@ -5,7 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from vla_monitor.core.gpu import GpuReading, NoGpuError, Zone, default_probe, find_probe, judge
+from vla_monitor.core.gpu import (
+    GpuReading,
+    NoGpuError,
+    Zone,
+    default_probe,
+    find_probe,
+    judge,
+    throttled,
+)
 from vla_monitor.core.jetson import JetsonProbe
 from vla_monitor.core.level import ERROR, OK, WARN
 from vla_monitor.core.nvml import NvmlProbe, load_nvml
@@ -258,3 +266,10 @@ def test_this_machine_answers_either_way(tmp_path):
 
 def test_unknown_trip_point_is_no_warning():
     assert judge(GpuReading("g", zones=(Zone("GPU", 80.0),)))[0] == OK
+
+
+def test_why_clocks_are_lowered_is_told_once_for_all_gpus():
+    readings = [GpuReading("a", throttle=("x", "y")), GpuReading("c", throttle=("y",))]
+    assert throttled(readings) == ["x", "y"]
+    assert throttled([GpuReading("a", limits=("power cap",), problems=("clock",))]) == []
+    assert throttled([]) == []

@@ -8,12 +8,15 @@ os.environ["ROS_DOMAIN_ID"] = "45"
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import rclpy
 import yaml
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
+from vla_msgs.msg import SystemHealth
 
+from vla_common import qos
 from vla_common.diagnostics import ERROR, OK, WARN
 from vla_common.node import SUCCESS, VlaNode
 from vla_monitor.core.gpu import GpuReading, NoGpuError, Zone
@@ -53,6 +56,10 @@ class World:
         self.unit = SystemMonitor(probe, context=self.context, parameter_overrides=parameters + own)
         self.other = VlaNode("safety_gate", context=self.context, parameter_overrides=parameters)
         self.other.diagnostics.add("State", lambda stat: stat.summary(OK, "fine"))
+        self.health = []
+        self.other.create_subscription(
+            SystemHealth, "/vla/system_health", self.health.append, qos.HEARTBEAT
+        )
         for node in (self.unit, self.other):
             self.executor.add_node(node)
         self.thread = threading.Thread(target=self.executor.spin, daemon=True)
@@ -71,6 +78,14 @@ class World:
             assert time.monotonic() < end, self.status(task)
             time.sleep(0.05)
         return self.status(task)
+
+    def hears(self, throttled, timeout=15.0):
+        """Wait for the next health message that says so; return how long it took [s]."""
+        start, before = time.monotonic(), len(self.health)
+        while not any(list(m.throttled) == throttled for m in self.health[before:]):
+            assert time.monotonic() - start < timeout, self.health[before:]
+            time.sleep(0.01)
+        return time.monotonic() - start
 
     def close(self):
         for node in (self.unit, self.other):
@@ -128,6 +143,30 @@ def test_no_gpu_is_a_warning_that_says_what_was_looked_for(make_world):
     world.until("Clock", lambda s: s.level == OK)
     status = world.status("GPU")
     assert status.level == WARN and status.message == "no GPU found: NVML: no driver"
+
+
+def test_why_clocks_are_lowered_is_published_every_second(make_world):
+    probe = FakeProbe()
+    world = make_world(lambda: probe)
+    world.hears([])
+    probe.throttle = ("thermal, by hardware", "power brake")
+    assert world.hears(["thermal, by hardware", "power brake"]) < 1.5
+    probe.error = RuntimeError("the driver was unloaded")  # not known to be throttled
+    assert world.hears([]) < 1.5
+    world.hears([])
+    sent = [message.sent_ns for message in world.health]
+    assert sent == sorted(set(sent)) and 0 < sent[-1] <= time.monotonic_ns()
+    assert all(0.5e9 < step < 1.5e9 for step in np.diff(sent))
+    assert abs(world.health[-1].header.stamp.sec - time.time()) < 5.0
+
+
+def test_without_a_gpu_nothing_is_throttled(make_world):
+    def absent():
+        raise NoGpuError("no GPU found")
+
+    world = make_world(absent)
+    world.hears([])
+    assert not any(message.throttled for message in world.health)
 
 
 def test_every_node_has_its_group_in_the_aggregator_file():

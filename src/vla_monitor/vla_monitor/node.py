@@ -10,13 +10,15 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import GetState
+from vla_msgs.msg import SystemHealth
 
 from vla_common import qos
+from vla_common.convert import ns_to_stamp
 from vla_common.core.clock import read_both
 from vla_common.core.deadline import DeadlineLoop
 from vla_common.node import VlaNode, run
 from vla_monitor.core import clock
-from vla_monitor.core.gpu import GpuProbe, NoGpuError, default_probe
+from vla_monitor.core.gpu import GpuProbe, NoGpuError, default_probe, throttled
 from vla_monitor.core.nodes import NodeWatch
 from vla_monitor.core.system import SystemProbe
 from vla_monitor.report import Report, Samples
@@ -29,7 +31,10 @@ NODES = [
 
 
 class SystemMonitor(VlaNode):
-    """Samples once a second on a thread of its own; the diagnostic tasks tell the newest sample."""
+    """Samples once a second on a thread of its own; the diagnostic tasks tell the newest sample.
+
+    Why clocks are lowered goes to /vla/system_health after every sample, and the gate slows down.
+    """
 
     def __init__(self, probe: Callable[[], GpuProbe] = default_probe, **kwargs: Any) -> None:
         super().__init__("system_monitor", **kwargs)
@@ -59,6 +64,7 @@ class SystemMonitor(VlaNode):
         self._subscription = self.create_subscription(
             DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.DIAGNOSTICS
         )
+        self._health = self.create_publisher(SystemHealth, "/vla/system_health", qos.HEARTBEAT)
         self._askers = {n: self.create_client(GetState, f"/{n}/get_state") for n in expected}
         for name, task in (
             ("GPU", report.gpu), ("CPU and memory", report.system), ("Clock", report.clock),
@@ -88,6 +94,7 @@ class SystemMonitor(VlaNode):
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
             self._subscription = None
+            self.destroy_publisher(self._health)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         now_ns = time.monotonic_ns()
@@ -111,6 +118,15 @@ class SystemMonitor(VlaNode):
             except Exception as error:  # one sensor that fails is told, the others go on
                 self.samples.failures[name] = f"cannot be read: {error!r}"
         self._count += 1
+        self._tell()
+
+    def _tell(self) -> None:
+        """Publish why clocks are lowered; GPUs that cannot be read are not known to be."""
+        message = SystemHealth(sent_ns=time.monotonic_ns())
+        message.header.stamp = ns_to_stamp(self.now_ros_ns())
+        if "GPU" not in self.samples.failures:
+            message.throttled = throttled(self.samples.gpus)
+        self._health.publish(message)
 
     def _sample_gpu(self, now_ns: int) -> None:
         assert self._gpu_probe is not None

@@ -86,6 +86,18 @@ def test_one_plan_of_another_kind_begins_confidence_anew():
     assert said == [Trust.UNDECIDED] * 9 + [Trust.SURE]
 
 
+def test_slow_from_low_to_sure_and_not_after_a_new_beginning():
+    found = streaks(low_confidence=0.5)
+    for value, plans in ((0.4, 5), (0.9, 5), (0.4, 5)):
+        before = found.slow
+        for _ in range(plans):
+            assert found.slow is before
+            found.weigh(value)
+        assert found.slow is not before
+    found.begin()
+    assert found.slow is False
+
+
 # --- causes ----------------------------------------------------------------------------------
 def test_a_cause_is_counted_once_while_it_lasts():
     counts = Counts()

@@ -11,7 +11,7 @@ import rclpy
 from rclpy.parameter import Parameter
 from safety_world import make_robot
 from test_gate_node import Peer, flat
-from vla_msgs.msg import EmergencyStop, SafetyState
+from vla_msgs.msg import EmergencyStop, SafetyState, SystemHealth
 
 from vla_common import qos
 from vla_common.diagnostics import ERROR, OK
@@ -83,6 +83,22 @@ def test_silence_of_camera_ingest_holds(peer):
     peer.cameras_talk = False
     assert peer.spin(lambda: peer.state() == SafetyState.HOLD)
     assert peer.states[-1].cause == "camera_health_lost: camera_ingest is silent"
+
+
+# --- system_monitor ---------------------------------------------------------------------------
+def test_lowered_clocks_slow_down_until_they_are_not(peer):
+    health = peer.node.create_publisher(SystemHealth, "/vla/system_health", qos.HEARTBEAT)
+    peer.enable()
+    assert peer.spin(health.get_subscription_count)
+    health.publish(SystemHealth(sent_ns=time.monotonic_ns(), throttled=["thermal", "power brake"]))
+    assert peer.spin(lambda: peer.state() == SafetyState.SLOW, 2.0)
+    assert peer.states[-1].cause == "throttled: thermal; power brake"
+    assert status(peer, "State")[2]["Throttled"] == "thermal; power brake"
+    health.publish(SystemHealth(sent_ns=-1))
+    assert peer.spin(lambda: status(peer, "Input")[2]["System health bad"] == "1", 2.0)
+    assert peer.state() == SafetyState.SLOW
+    health.publish(SystemHealth(sent_ns=time.monotonic_ns()))
+    assert peer.spin(lambda: peer.state() == SafetyState.ACTIVE, 2.0)
 
 
 # --- the service and the topic ----------------------------------------------------------------

@@ -22,6 +22,7 @@ from vla_msgs.msg import (
     GateLease,
     SafeAction,
     SafetyState,
+    SystemHealth,
 )
 
 from vla_common import qos
@@ -87,6 +88,7 @@ class SafetyGate(VlaNode):
             subscribe(CommandState, "/vla/command_state", self._on_command_state, qos.HEARTBEAT),
             subscribe(EmergencyStop, "/vla/estop", self._on_estop, qos.MANY_HEARTBEATS),
             subscribe(CameraHealth, "/vla/camera_health", self._on_camera_health, qos.HEARTBEAT),
+            subscribe(SystemHealth, "/vla/system_health", self._on_system_health, qos.HEARTBEAT),
             subscribe(
                 JointState,
                 self.robot.controller.joint_states,
@@ -178,6 +180,11 @@ class SafetyGate(VlaNode):
         assert self.gate is not None
         fields = (message.sent_ns, message.cameras, message.age_ms, message.repeated)
         self._store(False, self.gate.on_camera_health, *fields, message.dark, message.faults)
+
+    def _on_system_health(self, message: SystemHealth) -> None:
+        assert self.gate is not None
+        fields = (message.sent_ns, message.throttled)
+        self._store(False, self.gate.on_system_health, *fields)
 
     def _on_joint_state(self, message: JointState) -> None:
         assert self.gate is not None

@@ -18,6 +18,8 @@ SCALED_WARN = 0.05
 CLAMPS_WARN = 5
 RUNNING_ERROR = 3
 HEARTBEAT_WARN_MS = 75.0
+OTHER = (Reason.LOW_CONFIDENCE, Reason.CLOCK_JUMP, Reason.JOINT_BAD, Reason.HEALTH_BAD)
+"""Counted with the input, but no reasons to refuse a plan."""
 
 
 class GateReport:
@@ -59,6 +61,7 @@ class GateReport:
         stat.add("Transitions", str(machine.transitions))
         stat.add("Reset blocked by", "; ".join(blocked))
         stat.add("Enable blocked by", "; ".join(gate.enable_blocked_by(now_ns)))
+        stat.add("Throttled", gate.throttle.reasons(now_ns))
         stat.add("Plans held back (%)", number(100 * share))
         stat.add("Plan to path p50 (ms)", number(check.p50))
         stat.add("Plan to path p99 (ms)", number(check.p99))
@@ -107,7 +110,7 @@ class GateReport:
             stat.summary(WARN, f"{recent} plans refused in 60 s")
         else:
             stat.summary(OK, "no plan refused in 60 s")
-        for reason in (*INPUT, Reason.LOW_CONFIDENCE, Reason.CLOCK_JUMP, Reason.JOINT_BAD):
+        for reason in (*INPUT, *OTHER):
             stat.add(reason.value.replace("_", " ").capitalize(), str(gate.counts.total[reason]))
         age = gate.joints.age_ns(now_ns) * 1e-6 if gate.joints.known else float("nan")
         stat.add("Joint state age (ms)", number(age, 1))

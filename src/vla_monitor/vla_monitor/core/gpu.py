@@ -63,6 +63,11 @@ class GpuProbe(Protocol):
         """Release what the probe holds."""
 
 
+def throttled(readings: Sequence[GpuReading]) -> list[str]:
+    """Return why clocks are cut now, each reason once for all GPUs; empty when none is known."""
+    return list(dict.fromkeys(reason for r in readings for reason in r.throttle))
+
+
 TRIP_MARGIN = 10.0  # [C] below a trip point that is worth a warning
 
 

@@ -31,7 +31,8 @@ def _values(values: Any, size: int) -> list[float] | None:
     return found if good else None
 
 
-def _texts(values: Any) -> list[str] | None:
+def strings(values: Any) -> list[str] | None:
+    """Return a list of strings, None when it is not one."""
     if isinstance(values, str) or not isinstance(values, Sequence):
         return None
     return list(values) if all(isinstance(value, str) for value in values) else None
@@ -96,7 +97,7 @@ class CameraWatch:
         """
         if isinstance(sent_ns, bool) or not isinstance(sent_ns, int):
             return False
-        found, told = _texts(names), _texts(texts)
+        found, told = strings(names), strings(texts)
         if found is None or told is None or len(told) != len(found):
             return False
         columns = [_values(values, len(found)) for values in (ages_ms, repeated, dark)]

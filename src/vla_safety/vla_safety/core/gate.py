@@ -24,6 +24,7 @@ from vla_safety.core.reference import Reference
 from vla_safety.core.sources import EstopWatch, JointWatch
 from vla_safety.core.state_machine import ENABLED, MOVING, Event, Machine, State
 from vla_safety.core.streaks import Streaks, Trust
+from vla_safety.core.throttle import ThrottleWatch
 from vla_safety.core.values import Output, Plan, RawChunk, Report
 
 NAMES = tuple(reason.value for reason in REASONS)
@@ -66,6 +67,7 @@ class Gate:
         self.counts = Counts()
         self.causes = Causes(self.counts, round(safety.recover_ms * 1e6))
         self.streaks = Streaks(safety)
+        self.throttle = ThrottleWatch(robot)
         self.clock = ClockOffset()
         self.last_error: BaseException | None = None
         self.plans = 0  # followed after the soft start
@@ -118,6 +120,10 @@ class Gate:
         fields = (sent_ns, names, ages_ms, repeated, dark, faults)
         return self._note(now_ns, Reason.CAMERA_BAD, self.cameras.update, *fields)
 
+    def on_system_health(self, sent_ns: Any, throttled: Any, now_ns: int) -> Output:
+        """Take a report of system_monitor, see vla_msgs/SystemHealth; the next tick judges it."""
+        return self._note(now_ns, Reason.HEALTH_BAD, self.throttle.update, sent_ns, throttled)
+
     def on_command_state(
         self, mode: Any, cause: Any, seq: Any, problems: Any, now_ns: int
     ) -> Output:
@@ -161,6 +167,7 @@ class Gate:
             self._watch_cameras(now_ns)
             self._watch_plans(now_ns)
             self._settle(now_ns)
+            self._pace(now_ns)
             self._hold_action(now_ns)
             return self._output(now_ns, lease=True)
         except Exception as error:
@@ -305,16 +312,23 @@ class Gate:
             self._hold(reason, now_ns, count=False)
 
     def _weigh(self, plan: Plan, now_ns: int) -> None:
-        """Slow down after plans of low confidence, and speed up again after good ones."""
+        """Note the confidence of a plan, and how long its inference took."""
         low = self.streaks.is_low(plan.confidence)
         if low:
             self.counts.add(Reason.LOW_CONFIDENCE, now_ns)
-        trust = self.streaks.weigh(plan.confidence)
-        if trust is Trust.NONE:
+        if self.streaks.weigh(plan.confidence) is Trust.NONE:
             self._hold(Reason.LOW_CONFIDENCE, now_ns, count=False)
-        elif trust is Trust.LOW:
+        self.throttle.accept(plan.trace, now_ns)
+        self._pace(now_ns)
+
+    def _pace(self, now_ns: int) -> None:
+        """Be slow while low confidence or lowered clocks ask for it, else at full speed."""
+        throttled = self.throttle.reasons(now_ns)
+        if throttled:
+            self.machine.raise_event(Event.SLOW, now_ns, _cause(Reason.THROTTLED, throttled))
+        elif self.streaks.slow:
             self.machine.raise_event(Event.SLOW, now_ns, Reason.LOW_CONFIDENCE.value)
-        elif trust is Trust.SURE:
+        else:
             self.machine.raise_event(Event.NORMAL, now_ns)
 
     def _speed(self, now_ns: int) -> float:
@@ -383,6 +397,9 @@ class Gate:
     def _watch_plans(self, now_ns: int) -> None:
         if not self.streaks.trusted:
             self._hold(Reason.LOW_CONFIDENCE, now_ns, count=False)
+        late = self.throttle.late(now_ns)
+        if late:
+            self._hold(Reason.THROTTLED, now_ns, detail=late)
         if self.state in ENABLED and now_ns - self._plan_ns > self._no_chunk_ns:
             self._hold(Reason.NO_CHUNK, now_ns)
 

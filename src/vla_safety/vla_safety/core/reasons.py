@@ -48,6 +48,8 @@ class Reason(Enum):
     CAMERA_DARK = "camera_dark"
     CAMERA_SILENT = "camera_health_lost"
     CAMERA_BAD = "camera_health_bad"
+    THROTTLED = "throttled"
+    HEALTH_BAD = "system_health_bad"
     TRACKING = "tracking_error"
     ESTOP = "estop_pressed"
     HEARTBEAT = "estop_heartbeat_lost"

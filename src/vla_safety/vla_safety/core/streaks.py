@@ -35,6 +35,7 @@ class Streaks:
         self._shape = self._finite = 0
         self._unsure = self._lost = self._sure = 0
         self.trusted = True
+        self.slow = False
 
     def held_over(self) -> None:
         """Count plans that are not finite anew: the hold has ended."""
@@ -61,7 +62,8 @@ class Streaks:
     def weigh(self, confidence: float) -> Trust:
         """Note the confidence of a plan; return what the last ones say together.
 
-        ``trusted`` is lost with :attr:`Trust.NONE`, and comes back with :attr:`Trust.SURE`.
+        ``trusted`` is lost with :attr:`Trust.NONE`, and comes back with :attr:`Trust.SURE`;
+        ``slow`` comes with :attr:`Trust.LOW`, and goes with :attr:`Trust.SURE`.
         """
         low = self.is_low(confidence)
         self._unsure = self._unsure + 1 if low else 0
@@ -74,5 +76,9 @@ class Streaks:
         if not self.trusted:
             return Trust.NONE
         if self._unsure >= CONFIDENCE_TICKS:
+            self.slow = True
             return Trust.LOW
-        return Trust.SURE if self._sure >= CONFIDENCE_TICKS else Trust.UNDECIDED
+        if self._sure >= CONFIDENCE_TICKS:
+            self.slow = False
+            return Trust.SURE
+        return Trust.UNDECIDED
