@@ -117,6 +117,7 @@ if [ "$(cat install/.build-stamp 2>/dev/null)" != "$build_stamp" ]; then
   say "building the workspace with colcon"
   # shellcheck source=tools/env.sh
   set +u; VLA_NO_INSTALL=1 . tools/env.sh; set -u
+  [ ! -d install ] || find install -xtype l -delete # links to files that are gone
   colcon --log-base build/log build --symlink-install --base-paths src \
     --event-handlers console_cohesion- console_direct- summary+ \
     --cmake-args -DPython3_EXECUTABLE="$ROOT/.venv/bin/python" -Wno-dev -DCMAKE_BUILD_TYPE=Release
