@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from command_world import JOINTS, MS, parameters, path, robot
+from command_world import A_MAX, JOINTS, MS, parameters, path, robot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -122,3 +122,13 @@ def test_states_are_those_of_the_message():
 
     for state in GateState:
         assert getattr(SafetyState, state.name) == state
+
+
+def test_a_limit_of_jerk_lowers_what_joining_and_braking_may_ask_for():
+    values = parameters()
+    limit = values["joint_limits"]["j2"]
+    limit.update(has_jerk_limits=True, max_jerk=1000.0)
+    limit.update(has_deceleration_limits=True, max_deceleration=3.0)
+    reach = Bounds.of(from_parameters(values, "test")).reach
+    assert reach.a_max.tolist() == [A_MAX, 5.0, A_MAX]  # 1000 * 10 ms / 2
+    assert reach.d_max.tolist() == [A_MAX, 3.0, A_MAX]

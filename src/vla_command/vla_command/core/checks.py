@@ -60,6 +60,10 @@ class Bounds:
         q_max = np.where(limited, robot.bound("max_position"), np.inf)
         margin = np.minimum(MEASURE_MARGIN, MEASURE_SHARE * (q_max - q_min))
         slower = robot.bound("has_deceleration_limits").astype(bool)
+        # as in the gate: accelerations that change on its grid keep to the jerk limit
+        smooth = robot.bound("has_jerk_limits").astype(bool)
+        most = np.where(smooth, robot.bound("max_jerk") * (robot.safety.step_ms * 0.5e-3), np.inf)
+        d_max = np.where(slower, robot.bound("max_deceleration"), a_max)
         fastest = v_max * robot.safety.velocity_scale * SPEED_MARGIN
         jump = robot.safety.jump_factor * v_max / robot.control.rate
         return Bounds(
@@ -67,7 +71,7 @@ class Bounds:
             q_min=q_min - margin,
             q_max=q_max + margin,
             v_max=fastest,
-            reach=Reach(a_max, np.where(slower, robot.bound("max_deceleration"), a_max), fastest),
+            reach=Reach(np.minimum(a_max, most), np.minimum(d_max, most), fastest),
             horizon_ns=round(robot.safety.max_horizon_ms * 1e6),
             jump=jump,
             astray=jump + robot.safety.tracking_tolerance,
