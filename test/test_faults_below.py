@@ -212,6 +212,7 @@ def test_joint_states_stop(arm):
     arm.watcher.node.create_subscription(
         JointState, "/joint_states", lambda _: heard.append(time.monotonic_ns()), qos.JOINT_STATES
     )
+    wait(lambda: len(heard) > 5, 5.0, "joint states")
     set_silent(arm, "joint_states")
     time.sleep(0.02)
     check(arm, heard[-1], 0.060)
