@@ -74,7 +74,8 @@ def path(
     return SafePath(**{**fields, **changes})
 
 
-RUN_UP = 150 * MS
+RUN_UP = 170 * MS
+STANDING = 4  # rows, at the start of a run-up: a publisher that is late by so much can follow
 
 
 def run_up(at_ns, start_q=0.0, speed=0.5, seq=0, a_max=A_MAX / 2):
@@ -82,8 +83,8 @@ def run_up(at_ns, start_q=0.0, speed=0.5, seq=0, a_max=A_MAX / 2):
 
     It is sent, and starts, ``RUN_UP`` before that: only from rest can a first path be followed.
     """
-    v, steps = [0.0], RUN_UP // (10 * MS)
-    while len(v) <= steps + 12:
+    v, steps = [0.0] * STANDING, RUN_UP // (10 * MS)
+    while len(v) <= steps + 8:
         v.append(np.sign(speed) * min(abs(v[-1]) + a_max * 0.01, abs(speed)))
     v = np.array(v)
     while v[-1]:
@@ -92,6 +93,6 @@ def run_up(at_ns, start_q=0.0, speed=0.5, seq=0, a_max=A_MAX / 2):
     q += start_q - q[steps]
     wide = np.ones(len(JOINTS))
     return path(
-        at_ns - RUN_UP, seq=seq, horizon=len(q), tail_start=steps + 12, lead_ns=0,
+        at_ns - RUN_UP, seq=seq, horizon=len(q), tail_start=steps + 8, lead_ns=0,
         positions=np.outer(q, wide).ravel(), velocities=np.outer(v, wide).ravel(),
     )  # fmt: skip

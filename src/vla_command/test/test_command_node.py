@@ -22,11 +22,13 @@ from vla_command.core.watchdog import Mode
 from vla_command.node import CommandPublisher
 from vla_common import qos
 from vla_common.convert import doubles, fill_trace
+from vla_common.core.priority import raise_priority
 from vla_common.diagnostics import ERROR
 from vla_common.node import SUCCESS
 
 TOPIC = "/test_arm/command"
-LEASE_MS = 100  # twice the default: these threads have no real-time priority
+LEASE_MS = 200  # four times the default, for machines that grant no real-time priority
+CRUISE = 20  # rows: a path that is later than the next but one is due can still be followed
 
 
 def flatten(values, prefix=""):
@@ -128,7 +130,7 @@ class World:
         zero, now = self.begin(), 0
         for i in range(count):
             gone = time.monotonic_ns() + 5 * MS - zero
-            now = self.send(i + 1, start_q=0.5 * gone * 1e-9)
+            now = self.send(i + 1, start_q=0.5 * gone * 1e-9, cruise=CRUISE)
             end = time.monotonic() + period
             while i < count - 1 and time.monotonic() < end:
                 self.lease(GateState.ACTIVE)
@@ -152,7 +154,17 @@ class World:
 
 
 @pytest.fixture
-def make_world():
+def in_time():
+    """Give this thread, and those that it starts, the priority of a robot; whether it is given."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    yield not raise_priority(5)
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    if os.getpriority(os.PRIO_PROCESS, 0) != before:
+        os.setpriority(os.PRIO_PROCESS, 0, before)
+
+
+@pytest.fixture
+def make_world(in_time):
     worlds = []
 
     def make(*args, **kwargs):
@@ -164,7 +176,7 @@ def make_world():
         world.close()
 
 
-def test_paths_become_trajectories_and_a_dead_gate_a_ramp_when_its_lease_ends(make_world):
+def test_paths_become_trajectories_and_a_dead_gate_a_ramp_when_its_lease_ends(make_world, in_time):
     world = make_world()
     world.enable()
     last = world.feed(6)
@@ -176,9 +188,11 @@ def test_paths_become_trajectories_and_a_dead_gate_a_ramp_when_its_lease_ends(ma
     assert followed >= 5  # of 7; a path that comes too late for its acceleration is not
     world.until(lambda: len(world.received) >= followed + 1)
     assert len(world.received) == followed + 1
-    ramp_ns, ramp = world.received[-1]
-    # at the end of the lease; the rest is what a busy test machine adds
-    assert LEASE_MS - 5 <= (ramp_ns - last) / MS <= LEASE_MS + 25
+    ramp, stamp = world.received[-1][1], world.received[-1][1].header.stamp
+    decided = stamp.sec * 10**9 + stamp.nanosec - (time.time_ns() - time.monotonic_ns())
+    after = (decided - last) / MS - LEASE_MS
+    assert after >= -1
+    assert after <= 25 or not in_time  # without priority no time is promised
     for _, message in world.received:
         assert message.joint_names == list(JOINTS)
         times = [p.time_from_start.sec * 10**9 + p.time_from_start.nanosec for p in message.points]
