@@ -135,7 +135,9 @@ def undecided(only: list[str]) -> list[str] | None:
 def run(patterns: list[str], jobs: int, minutes: float) -> int:
     """Let mutmut run; return its exit code."""
     words = [sys.executable, "-m", "mutmut", "run", "--max-children", str(jobs), *patterns]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HYPOTHESIS_STORAGE_DIRECTORY": ""}
+    # a mutant is not worth the time that compiling takes
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    environment |= {"PYTHONDONTWRITEBYTECODE": "1", "HYPOTHESIS_STORAGE_DIRECTORY": ""}
     log = PLACE / "mutmut.log"
     print(f"mutmut runs; its log is {log}", flush=True)
     with (

@@ -6,8 +6,10 @@ import numpy as np
 
 from vla_common.core.robot import Robot, from_parameters
 from vla_common.core.trace import Trace
+from vla_safety.core import limiter
 from vla_safety.core.clearance import Clearance
 from vla_safety.core.gate import Gate
+from vla_safety.core.limiter import Limiter
 from vla_safety.core.state_machine import ENABLED, State
 from vla_safety.core.values import Output, RawChunk, Report, SafeAction
 
@@ -173,3 +175,20 @@ def moving(world, steps=6):
         world.tick(20), world.tick(20), world.tick(10)
     assert np.abs(world.gate.motion.command(world.now)[1]).max() > 0.1
     return world
+
+
+def step(stepped: Limiter, q, v, ref_q, ref_v, ref_next, scale: float):
+    """Return (q', v', factor) of one step of a limiter, lists of a value per joint."""
+    ref = np.array([ref_v, ref_next], dtype=float)
+    rows_q, rows_v, factor = stepped.steps(
+        np.array(q, dtype=float), np.array(v, dtype=float), np.array([ref_q] * 2, float), ref, scale
+    )
+    return rows_q[1].tolist(), rows_v[1].tolist(), factor
+
+
+def interpreted(monkeypatch) -> None:
+    """Let the limiter run as plain Python, so that a part of it can be replaced."""
+    for name in ("slowest", "towards", "share_out", "wish", "permitted", "advance"):
+        function = getattr(limiter, name)
+        monkeypatch.setattr(limiter, name, getattr(function, "py_func", function))
+    monkeypatch.setattr(limiter, "plain", np.ndarray.tolist)

@@ -6,7 +6,7 @@ from gate_fuzz import Judge, fuzz, trial
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from safety_world import ROS, World, make_robot
+from safety_world import ROS, World, interpreted, make_robot
 
 from vla_safety.core import checks, limiter
 from vla_safety.core.reasons import INPUT
@@ -33,6 +33,7 @@ def test_a_crash_is_found(monkeypatch):
 
 
 def test_an_unsafe_output_is_found(monkeypatch):
+    interpreted(monkeypatch)
     monkeypatch.setattr(limiter, "slowest", lambda v, a, d: v - 1.1 * a)
     problems = [text for seed in range(5) for text in trial(seed).problems]
     assert any("acceleration" in text for text in problems)

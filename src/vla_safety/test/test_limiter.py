@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safety_world import make_robot
+from safety_world import make_robot, step
 
 from vla_common.core.robot import Safety
 from vla_safety.core.limiter import Limiter, slowest, towards
@@ -72,7 +72,7 @@ def test_direction_is_kept_from_rest():
     q, v = [0.0] * 3, [0.0] * 3
     target = [0.4, -0.2, 0.1]
     for _ in range(200):
-        q, v, _ = limiter.step(q, v, target, [0.0] * 3, [0.0] * 3, 1.0)
+        q, v, _ = step(limiter, q, v, target, [0.0] * 3, [0.0] * 3, 1.0)
         line = np.array(q) / np.array(target)
         assert np.ptp(line) < 1e-9
     assert q == pytest.approx(target, abs=1e-6)
@@ -81,7 +81,7 @@ def test_direction_is_kept_from_rest():
 def test_a_gripper_does_not_slow_the_arm_down():
     robot = make_robot(2, q_min=[-2, 0.0], q_max=[2, 0.04], v_max=[1.5, 0.01], grippers=(1,))
     limiter, limits = _limiter(robot)
-    _, v, _ = limiter.step([0.0, 0.0], [0.0, 0.0], [1.0, 0.04], [0.0, 0.0], [0.0, 0.0], 1.0)
+    _, v, _ = step(limiter, [0.0, 0.0], [0.0, 0.0], [1.0, 0.04], [0.0, 0.0], [0.0, 0.0], 1.0)
     assert v[0] == pytest.approx(limits.a_max[0] * DT)
 
 
@@ -101,11 +101,11 @@ def test_soft_limits_slow_the_approach():
     soft = {"has_soft_limits": True, "soft_lower_limit": -1.0, "soft_upper_limit": 1.0,
             "k_position": 2.0}  # fmt: skip
     limiter, _ = _limiter(make_robot(1, extra=soft))
-    _, v, _ = limiter.step([0.95], [0.1], [2.0], [0.0], [0.0], 1.0)
+    _, v, _ = step(limiter, [0.95], [0.1], [2.0], [0.0], [0.0], 1.0)
     assert v[0] <= 0.1 + 1e-12
     q, v = [0.0], [0.0]
     for _ in range(500):
-        q, v, _ = limiter.step(q, v, [2.0], [0.0], [0.0], 1.0)
+        q, v, _ = step(limiter, q, v, [2.0], [0.0], [0.0], 1.0)
     assert q[0] <= 1.0 + 1e-3
 
 

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from safety_world import interpreted
 
 from vla_safety import prove
 from vla_safety.core import limiter, path
@@ -51,6 +52,7 @@ DEFECTS = {
 
 @pytest.mark.parametrize("word", DEFECTS)
 def test_a_defect_is_found_and_its_seed_finds_it_again(monkeypatch, word):
+    interpreted(monkeypatch)
     DEFECTS[word](monkeypatch)
     proof, _ = prove.prove(20_000, 0, jobs=1)
     found = [text for text in proof.verdict.violations if word in text]

@@ -19,7 +19,7 @@ from vla_common.core.robot import Safety
 from vla_common.core.trace import Trace
 from vla_safety.campaign import Campaign, parse, parser
 from vla_safety.core.limiter import Limiter
-from vla_safety.core.limits import UNBOUNDED, Limits, check
+from vla_safety.core.limits import UNBOUNDED, Array, Limits, check
 from vla_safety.core.motion import LEAD_NS, Motion
 from vla_safety.core.values import Plan
 from vla_safety.oracle import Stated, Track, Verdict
@@ -127,16 +127,16 @@ class Trial:
 
 
 class Counted:
-    """Counts the steps of a limiter: rows that no limit holds back are made without one."""
+    """Counts the steps of a limiter."""
 
     def __init__(self, limiter: Limiter) -> None:
         self.steps = 0
-        self._step = limiter.step
-        limiter.step = self._count  # type: ignore[method-assign,assignment]
+        self._steps = limiter.steps
+        limiter.steps = self._count  # type: ignore[method-assign]
 
-    def _count(self, *state: Any) -> Any:
-        self.steps += 1
-        return self._step(*state)
+    def _count(self, q: Array, v: Array, ref_q: Array, ref_v: Array, scale: float) -> Any:
+        self.steps += len(ref_q) - 1
+        return self._steps(q, v, ref_q, ref_v, scale)
 
 
 def trial(seed: int, grid_ms: float | None = None) -> Trial:

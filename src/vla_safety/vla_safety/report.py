@@ -9,6 +9,7 @@ import numpy as np
 
 from vla_common.core.stats import Window
 from vla_common.diagnostics import ERROR, OK, WARN, Diagnostics, number
+from vla_safety.core.compiled import COMPILED
 from vla_safety.core.gate import Gate
 from vla_safety.core.publisher_watch import CommandMode
 from vla_safety.core.reasons import CAMERA, INPUT, Reason
@@ -66,6 +67,7 @@ class GateReport:
         stat.add("Plan to path p50 (ms)", number(check.p50))
         stat.add("Plan to path p99 (ms)", number(check.p99))
         stat.add("Plan to path max (ms)", number(check.max))
+        stat.add("Limiter", "machine code" if COMPILED else "plain Python (numba is missing)")
         return stat
 
     def limits(self, stat: Any) -> Any:

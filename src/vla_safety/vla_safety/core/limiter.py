@@ -14,14 +14,18 @@ S(v') + v' dt / 2 = d - v dt / 2; with g = (d - v dt / 2) / (D dt^2) it is
 
     v' = D dt (g / (n + 1) + n / 2),  n = floor((sqrt(1 + 8 g) - 1) / 2).
 
-Plain floats: for up to 14 joints that is several times faster than NumPy's calls.
+Plain loops over plain numbers, for :mod:`vla_safety.core.compiled`.
 """
 
 from __future__ import annotations
 
-from math import floor, sqrt
+from math import floor, inf, sqrt
+from typing import Any, NamedTuple
 
-from vla_safety.core.limits import Limits
+import numpy as np
+
+from vla_safety.core.compiled import compiled, plain
+from vla_safety.core.limits import Array, Limits, Mask
 
 RESERVE = 0.8
 """Share of the acceleration that the approach to a target is planned with."""
@@ -30,7 +34,10 @@ NOTICE = 0.005
 GRIPPER_NOTICE = 0.02
 """The same of a gripper: it runs against the end of its range whenever it opens or closes."""
 
-Row = list[float]
+Row = Any
+"""Values per joint, or rows of them: an array where the loops are compiled, else a list."""
+Step = tuple[float, float, float]
+"""Its length [s], and gain [1/s] and damping of what follows the plan."""
 
 
 def slowest(v: float, a: float, d: float) -> float:
@@ -59,8 +66,109 @@ def towards(distance: float, v: float, dt: float, brake: float) -> float:
     return brake * dt * (g / (n + 1.0) + 0.5 * n)
 
 
+class Law(NamedTuple):
+    """What the steps keep to, a row of each; ``a`` and ``d`` are changes of velocity in a step."""
+
+    v_max: Row
+    a: Row
+    d: Row
+    brake: Row  # [rad/s^2 or m/s^2]
+    low: Row
+    high: Row
+    slack: Row  # by how much the wanted velocity may be missed before a joint is held back
+    arm: Row  # whether it is not a gripper
+    k_soft: Row
+    soft_low: Row
+    soft_high: Row
+    approach: Row  # change of velocity in a step that the approach to a target is planned with
+
+
+class Rows(NamedTuple):
+    """Where the steps lead."""
+
+    q: Row  # (steps + 1, joints): the first row is given
+    v: Row
+    want: Row  # (joints,), for the work of a step
+    share: Row  # (joints,), likewise
+    held: Row  # (joints,): whether a joint missed the wanted velocity
+
+
+def share_out(share: Row, arm: Row) -> None:
+    """Give all joints but the grippers the smallest of their shares: direction is kept."""
+    smallest = 1.0
+    for i in range(len(arm)):
+        if arm[i] and share[i] < smallest:
+            smallest = share[i]
+    for i in range(len(arm)):
+        if arm[i]:
+            share[i] = smallest
+
+
+def wish(law: Law, step: Step, to: Rows, k: int, ref_q: Row, ref_v: Row, scale: float) -> None:
+    """Fill ``to.want``: the velocity that follows the plan, its direction kept within v_max."""
+    dt, most, b = step
+    q, v, want, share = to.q[k], to.v[k], to.want, to.share
+    for i in range(len(want)):
+        twice, half = 2.0 * law.approach[i] / dt, 0.5 * law.approach[i]
+        gain = twice / (half + sqrt(half * half + twice * abs(ref_q[k][i] - q[i])))
+        share[i] = gain / most if gain < most else 1.0
+    share_out(share, law.arm)
+    for i in range(len(want)):
+        spring = b * most * share[i] * (ref_q[k][i] - q[i])
+        want[i] = ref_v[k + 1][i] + spring + (1.0 - b) * (v[i] - ref_v[k][i])
+        top, size = scale * law.v_max[i], abs(want[i])
+        share[i] = top / size if size > top else 1.0
+    share_out(share, law.arm)
+    for i in range(len(want)):
+        w = want[i] * share[i]
+        if law.k_soft[i] < inf:
+            least = min(law.k_soft[i] * (law.soft_low[i] - q[i]), 0.0)
+            w = min(max(w, least), max(law.k_soft[i] * (law.soft_high[i] - q[i]), 0.0))
+        want[i] = w
+
+
+def permitted(law: Law, dt: float, i: int, q: float, v: float, new: float) -> float:
+    """Return what is left of the velocity ``new`` of joint ``i`` after one step from (q, v)."""
+    if new > 0.0:  # v_max, and what can still stop before the limits
+        new = min(new, law.v_max[i], towards(law.high[i] - q, v, dt, law.brake[i]))
+    else:
+        new = max(new, -law.v_max[i], -towards(q - law.low[i], -v, dt, law.brake[i]))
+    new = max(new, slowest(v, law.a[i], law.d[i]))
+    return min(new, -slowest(-v, law.a[i], law.d[i]))
+
+
+def advance(law: Law, step: Step, to: Rows, ref_q: Row, ref_v: Row, scale: float) -> float:
+    """Fill the rows of ``to``; return the smallest share of a wanted change that was possible."""
+    dt, smallest = step[0], 1.0
+    want, share = to.want, to.share
+    for k in range(len(to.q) - 1):
+        q, v = to.q[k], to.v[k]
+        wish(law, step, to, k, ref_q, ref_v, scale)
+        for i in range(len(want)):
+            change, a, d = want[i] - v[i], law.a[i], law.d[i]
+            room = -slowest(-v[i], a, d) - v[i] if change > 0.0 else v[i] - slowest(v[i], a, d)
+            share[i] = room / abs(change) if abs(change) > room else 1.0
+        share_out(share, law.arm)
+        for i in range(len(want)):
+            smallest = min(smallest, share[i])
+            new = permitted(law, dt, i, q[i], v[i], v[i] + share[i] * (want[i] - v[i]))
+            if abs(want[i] - new) > law.slack[i]:
+                to.held[i] = True
+            to.v[k + 1][i] = new
+            to.q[k + 1][i] = q[i] + (v[i] + new) * (0.5 * dt)
+    return smallest
+
+
+slowest = compiled(slowest)
+towards = compiled(towards)
+share_out = compiled(share_out)
+wish = compiled(wish)
+permitted = compiled(permitted)
+advance = compiled(advance)
+
+
 class Limiter:
-    """Steps all joints once. ``follow`` [s]: time constant for making good an error.
+    """Steps all joints. ``follow`` [s]: time constant for making good an error.
 
     Where no limit acts, an error e between plan and arm dies out critically damped: with
     w = 1 / ``follow``, e'' + 2 w e' + w^2 e = 0, beside the acceleration of the plan itself.
@@ -69,95 +177,42 @@ class Limiter:
     def __init__(self, limits: Limits, dt: float, follow: float) -> None:
         if not dt > 0.0:
             raise ValueError(f"dt must be > 0, got {dt}")
-        self.dt = dt
-        self.held = [False] * limits.joints
-        """Joints that missed the wanted velocity in the steps since it was last cleared."""
+        self.held: Mask = np.zeros(limits.joints, dtype=np.bool_)
+        """Joints that missed the wanted velocity in the last :meth:`steps`, (joints,)."""
         self.gain = 0.5 / max(follow, 2.0 * dt)
         self.damping = min(1.0, 4.0 * self.gain * dt)
-        self._v: Row = limits.v_max.tolist()
-        self._a: Row = (limits.a_max * dt).tolist()
-        self._d: Row = (limits.d_max * dt).tolist()
-        self._brake: Row = limits.d_max.tolist()
-        low, high = limits.q_min.tolist(), limits.q_max.tolist()
-        shares = [GRIPPER_NOTICE if gripper else NOTICE for gripper in limits.gripper]
-        slack = [share * top for share, top in zip(shares, self._v)]
-        self._bounds: tuple[Row, ...] = (self._v, self._brake, low, high, slack)
-        plan = [RESERVE * min(a, d) for a, d in zip(self._a, self._d)]
-        self._approach = [(2.0 * x / dt, x / 2.0, x * x / 4.0) for x in plan]
-        self._arm = [i for i, gripper in enumerate(limits.gripper) if not gripper]
-        rows = zip(limits.k_soft.tolist(), limits.soft_min.tolist(), limits.soft_max.tolist())
-        self._soft = [(i, *row) for i, row in enumerate(rows) if row[0] < float("inf")]
+        self._step = (dt, self.gain, self.damping)
+        a, d = limits.a_max * dt, limits.d_max * dt
+        slack = np.where(limits.gripper, GRIPPER_NOTICE, NOTICE) * limits.v_max
+        self._law = Law(
+            v_max=plain(limits.v_max.copy()),
+            a=plain(a),
+            d=plain(d),
+            brake=plain(limits.d_max.copy()),
+            low=plain(limits.q_min.copy()),
+            high=plain(limits.q_max.copy()),
+            slack=plain(slack),
+            arm=plain(~limits.gripper),
+            k_soft=plain(limits.k_soft.copy()),
+            soft_low=plain(limits.soft_min.copy()),
+            soft_high=plain(limits.soft_max.copy()),
+            approach=plain(RESERVE * np.minimum(a, d)),
+        )
 
-    def step(
-        self, q: Row, v: Row, ref_q: Row, ref_v: Row, ref_next: Row, scale: float
-    ) -> tuple[Row, Row, float]:
-        """Return (q', v') after one step from the safe state (q, v), a value per joint.
+    def steps(
+        self, q: Array, v: Array, ref_q: Array, ref_v: Array, scale: float
+    ) -> tuple[Array, Array, float]:
+        """Return rows (n, joints) of positions and velocities from the safe state (q, v) on.
 
-        ``ref_q`` [rad or m] and ``ref_v`` are where the plan is now and how fast, ``ref_next`` is
-        its velocity after the step; ``scale`` 0..1 multiplies the velocity limits. Also returned:
-        the smallest factor by which the wanted change of velocity was scaled down, 1 if none was.
+        ``ref_q`` [rad or m] and ``ref_v`` (n, joints) are the plan at the times of the rows;
+        ``scale`` 0..1 multiplies the velocity limits. Also returned: the smallest factor by which
+        a wanted change of velocity was scaled down, 1 if none was.
         """
-        want = self._wanted(q, v, ref_q, ref_v, ref_next, scale)
-        low, high, factors = self._reachable(v, want)
-        q_next, v_next = [], []
-        half, dt, notice = 0.5 * self.dt, self.dt, self.held
-        rows = zip(q, v, want, factors, low, high, *self._bounds)
-        for i, (at, x, wish, factor, lo, hi, top, brake, first, last, slack) in enumerate(rows):
-            new = x + factor * (wish - x)
-            if new > 0.0:  # v_max, and what can still stop before the limits
-                stop = towards(last - at, x, dt, brake)
-                new = top if new > top else new
-                new = stop if new > stop else new
-            else:
-                stop = -towards(at - first, -x, dt, brake)
-                new = -top if new < -top else new
-                new = stop if new < stop else new
-            new = lo if new < lo else new
-            new = hi if new > hi else new
-            if abs(wish - new) > slack:
-                notice[i] = True
-            v_next.append(new)
-            q_next.append(at + (x + new) * half)
-        return q_next, v_next, min(factors)
-
-    def _share(self, factors: Row) -> None:
-        """Give all joints but the grippers the smallest of their factors: direction is kept."""
-        if self._arm:
-            smallest = min([factors[i] for i in self._arm])
-            for i in self._arm:
-                factors[i] = smallest
-
-    def _wanted(self, q: Row, v: Row, ref_q: Row, ref_v: Row, ref_next: Row, scale: float) -> Row:
-        """Return the velocity that follows the plan, its direction kept within v_max."""
-        errors, gains, most = [], [], self.gain
-        for r, x, (two_a, h, hh) in zip(ref_q, q, self._approach):
-            error = r - x
-            gain = two_a / (h + sqrt(hh + two_a * abs(error)))
-            errors.append(error)
-            gains.append(gain if gain < most else most)
-        self._share(gains)
-        b = self.damping
-        want = [
-            w1 + b * e * g + (1.0 - b) * (x - w0)
-            for e, g, x, w0, w1 in zip(errors, gains, v, ref_v, ref_next)
-        ]
-        tops = [scale * top for top in self._v]
-        speeds = [1.0 if abs(w) <= top else top / abs(w) for w, top in zip(want, tops)]
-        self._share(speeds)
-        want = [w * s for w, s in zip(want, speeds)]
-        for i, k, low, high in self._soft:
-            want[i] = min(max(want[i], min(k * (low - q[i]), 0.0)), max(k * (high - q[i]), 0.0))
-        return want
-
-    def _reachable(self, v: Row, want: Row) -> tuple[Row, Row, Row]:
-        """Return the velocities that a step can reach, and how much of what is wanted fits."""
-        low, high, factors = [], [], []
-        for w, x, a, d in zip(want, v, self._a, self._d):
-            lo, hi = slowest(x, a, d), -slowest(-x, a, d)
-            room = hi - x if w > x else x - lo
-            size = abs(w - x)
-            low.append(lo)
-            high.append(hi)
-            factors.append(1.0 if size <= room else room / size)
-        self._share(factors)
-        return low, high, factors
+        rows_q, rows_v = np.empty_like(ref_q), np.empty_like(ref_v)
+        rows_q[0], rows_v[0] = q, v
+        work = np.empty((2, len(q)))
+        held = np.zeros(len(q), dtype=np.bool_)
+        rows = Rows(plain(rows_q), plain(rows_v), plain(work[0]), plain(work[1]), plain(held))
+        factor = advance(self._law, self._step, rows, plain(ref_q), plain(ref_v), float(scale))
+        self.held = np.asarray(rows.held)
+        return np.asarray(rows.q), np.asarray(rows.v), factor

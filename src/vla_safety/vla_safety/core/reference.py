@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from vla_safety.core.compiled import compiled, plain
 from vla_safety.core.limits import Array
 
 CATMULL = 0.5
 """Catmull-Rom: the slope at a row is half the difference of its neighbours."""
 
 MONOTONE = 3.0
+
+
+def evaluate(knots: Any, slopes: Any, late: int, every: int, step: int, q: Any, v: Any) -> None:
+    """Fill the rows of ``q`` and ``v`` (n, joints): row k is ``late + k * every`` ns on the curve.
+
+    ``step`` [ns] lies between the knots; ``slopes`` are per step.
+    """
+    last = len(knots) - 2
+    for k in range(len(q)):
+        time = late + k * every
+        i = min(max(time // step, 0), last)
+        u = min(max((time - i * step) / step, 0.0), 1.0)
+        still = time < 0 or time >= (last + 1) * step
+        for j in range(len(q[k])):
+            m0, m1 = slopes[i][j], slopes[i + 1][j]
+            d = knots[i + 1][j] - knots[i][j]
+            c2, c3 = 3.0 * d - 2.0 * m0 - m1, m0 + m1 - 2.0 * d
+            q[k][j] = knots[i][j] + u * (m0 + u * (c2 + u * c3))
+            slope = m0 + u * (2.0 * c2 + 3.0 * u * c3)
+            v[k][j] = 0.0 if still else slope / (step * 1e-9)
+
+
+evaluate = compiled(evaluate)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,20 +58,11 @@ class Reference:
 
     def sample(self, first_ns: int, step_ns: int, count: int) -> tuple[Array, Array]:
         """Return positions and velocities, each (count, joints), at equally spaced times."""
-        late, step, last = first_ns - self.start_ns, self.step_ns, len(self.knots) - 2
-        times = late + step_ns * np.arange(count, dtype=np.int64)
-        index = np.minimum(np.maximum(times // step, 0), last)
-        u = np.minimum(np.maximum((times - index * step) / step, 0.0), 1.0)[:, None]
-        p0, p1 = self.knots[index], self.knots[index + 1]
-        m0, m1 = self.slopes[index], self.slopes[index + 1]
-        d = p1 - p0
-        c2, c3 = 3.0 * d - 2.0 * m0 - m1, m0 + m1 - 2.0 * d
-        q = p0 + u * (m0 + u * (c2 + u * c3))
-        v = (m0 + u * (2.0 * c2 + 3.0 * u * c3)) / (step * 1e-9)
-        whole = (last + 1) * step
-        if late < 0 or late + (count - 1) * step_ns >= whole:
-            v[(times < 0) | (times >= whole)] = 0.0
-        return q, v
+        shape = (count, self.knots.shape[1])
+        q, v = plain(np.empty(shape)), plain(np.empty(shape))
+        knots, slopes = plain(self.knots), plain(self.slopes)
+        evaluate(knots, slopes, first_ns - self.start_ns, step_ns, self.step_ns, q, v)
+        return np.asarray(q), np.asarray(v)
 
     def position(self, at_ns: int) -> Array:
         """Return the position (joints,) at a time, as :meth:`sample` does for many."""

@@ -1,0 +1,56 @@
+"""Numeric loops as machine code where numba is installed, as plain Python where it is not.
+
+A compiled function is the same function: it takes arrays where the plain one takes lists, and
+gives the same numbers to the last bit (numba reorders nothing unless it is told to).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+try:
+    import numba  # type: ignore[import-untyped,unused-ignore]
+except Exception:  # missing, or not made for this NumPy: slower, and as good
+    COMPILED = False
+else:
+    COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined,unused-ignore]
+
+F = TypeVar("F", bound=Callable[..., Any])
+_made: list[Any] = []
+
+
+def compiled(function: F) -> F:
+    """Return ``function``, compiled at its first call, or from a file when it was before."""
+    if not COMPILED:
+        return function
+    try:
+        made = numba.njit(function, cache=True)
+    except RuntimeError:  # there is no folder that may be written to
+        made = numba.njit(function)
+    _made.append(made)
+    return made  # type: ignore[no-any-return]
+
+
+def warm_up(call: Callable[[], object]) -> None:
+    """Make a first call, so that all it uses is compiled before anything moves.
+
+    Files that cannot be read, such as power cuts leave behind, are thrown away.
+    """
+    try:
+        call()
+    except Exception:
+        for made in _made:
+            name = f"{made.__module__.rpartition('.')[2]}.{made.__qualname__}-*.nb?"
+            for kept in Path(made.stats.cache_path or os.devnull).glob(name):
+                kept.unlink(missing_ok=True)
+        call()
+
+
+def plain(array: np.ndarray) -> Any:
+    """Return what the functions take for ``array``: itself, or its numbers in lists."""
+    return array if COMPILED else array.tolist()
