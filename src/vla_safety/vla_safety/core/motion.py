@@ -51,7 +51,8 @@ class Motion:
         self._limits = limits
         self._jump = safety.jump_factor * limits.v_max
         self._jump[limits.gripper] = np.inf
-        self._slack = CLAMP_SHARE * (limits.q_max - limits.q_min)
+        slack = CLAMP_SHARE * (limits.q_max - limits.q_min)
+        self._low, self._high = limits.q_min - slack, limits.q_max + slack
         self.path: Path | None = None
         self._before: Path | None = None
         self.scale = 1.0
@@ -109,8 +110,8 @@ class Motion:
         switch_ns = self.path.grid(now_ns + self._lead_ns)
         q = self.path.row(switch_ns)[0]
         rows = self._inside(plan.positions, q)
-        front = 2.0 * rows[0] - rows[1] if len(rows) > 1 else rows[0]
-        curve = through(np.vstack((front, rows)), plan.sent_ns, plan.step_ns)
+        front = 2.0 * rows[:1] - rows[1:2] if len(rows) > 1 else rows
+        curve = through(np.concatenate((front, rows)), plan.sent_ns, plan.step_ns)
         first = curve.position(max(plan.start_ns, switch_ns))
         near = bool((np.abs(first - q) <= self._jump * (plan.step_ns * 1e-9)).all())
         return curve, near
@@ -118,9 +119,8 @@ class Motion:
     def _inside(self, rows: Array, q: Array) -> Array:
         """Return the rows with whole turns taken off continuous joints, clipped to the limits."""
         limits = self._limits
-        low, high = limits.q_min - self._slack, limits.q_max + self._slack
-        self.clamped = np.asarray(((rows < low) | (rows > high)).any(axis=0))
-        rows = np.clip(rows, limits.q_min, limits.q_max)
+        self.clamped = np.asarray(((rows < self._low) | (rows > self._high)).any(axis=0))
+        rows = np.minimum(np.maximum(rows, limits.q_min), limits.q_max)
         turning = limits.continuous
         if turning.any():
             part = np.unwrap(np.vstack((q[turning], rows[:, turning])), axis=0)

@@ -31,9 +31,7 @@ class Planner:
         self.hard = limits
         self.limits = limits.for_grid(self.dt, stop_time)
         self.limiter = Limiter(self.limits, self.dt, safety.follow_ms * 1e-3)
-        zero = np.zeros(limits.joints)
-        standing = through(np.zeros((2, limits.joints)), 0, self.step_ns)
-        warm_up(lambda: self.follow(zero, zero, 0, standing, 0.0))
+        warm_up(self._first)
 
     @property
     def held(self) -> Mask:
@@ -55,6 +53,11 @@ class Planner:
     def stop(self, q: Array, v: Array, switch_ns: int) -> Path:
         """Return the path that stops from the safe state (q, v) at once."""
         return self._with_tail(q[None, :], v[None, :], switch_ns)
+
+    def _first(self) -> None:
+        """Follow something that stands still."""
+        rows = np.zeros((2, self.limits.joints))
+        self.follow(rows[0], rows[0], 0, through(rows, 0, self.step_ns), 0.0)
 
     def _with_tail(self, rows_q: Array, rows_v: Array, start_ns: int) -> Path:
         tail_q, tail_v = stop_rows(rows_q[-1], rows_v[-1], self.limits, self.dt)

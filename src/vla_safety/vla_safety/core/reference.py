@@ -36,7 +36,20 @@ def evaluate(knots: Any, slopes: Any, late: int, every: int, step: int, q: Any, 
             v[k][j] = 0.0 if still else slope / (step * 1e-9)
 
 
+def incline(knots: Any, slopes: Any) -> None:
+    """Fill ``slopes`` (n, joints): what :func:`through` says of the curve at each knot."""
+    last = len(knots) - 1
+    for j in range(len(knots[0])):
+        slopes[0][j] = knots[1][j] - knots[0][j]
+        slopes[last][j] = knots[last][j] - knots[last - 1][j]
+        for i in range(1, last):
+            before, after = knots[i][j] - knots[i - 1][j], knots[i + 1][j] - knots[i][j]
+            bound = MONOTONE * min(abs(before), abs(after)) if before * after > 0.0 else 0.0
+            slopes[i][j] = min(max(CATMULL * (before + after), -bound), bound)
+
+
 evaluate = compiled(evaluate)
+incline = compiled(incline)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,13 +79,7 @@ class Reference:
 
     def position(self, at_ns: int) -> Array:
         """Return the position (joints,) at a time, as :meth:`sample` does for many."""
-        late, last = at_ns - self.start_ns, len(self.knots) - 2
-        i = min(max(late // self.step_ns, 0), last)
-        u = min(max((late - i * self.step_ns) / self.step_ns, 0.0), 1.0)
-        p0, m0, m1 = self.knots[i], self.slopes[i], self.slopes[i + 1]
-        d = self.knots[i + 1] - p0
-        c2, c3 = 3.0 * d - 2.0 * m0 - m1, m0 + m1 - 2.0 * d
-        return np.asarray(p0 + u * (m0 + u * (c2 + u * c3)))
+        return self.sample(at_ns, 0, 1)[0][0]
 
 
 def through(knots: Array, start_ns: int, step_ns: int) -> Reference:
@@ -81,12 +88,6 @@ def through(knots: Array, start_ns: int, step_ns: int) -> Reference:
     Slopes are Catmull-Rom's, limited so that each piece is monotone (Fritsch and Carlson, SIAM
     J. Numer. Anal. 17, 1980): zero where the direction turns, at most three times either side's.
     """
-    steps = knots[1:] - knots[:-1]
-    slopes = np.empty_like(knots)
-    slopes[0], slopes[-1] = steps[0], steps[-1]
-    before, after = steps[:-1], steps[1:]
-    bound = MONOTONE * np.minimum(np.abs(before), np.abs(after))
-    bound[before * after <= 0.0] = 0.0
-    middle = np.maximum(CATMULL * (before + after), -bound)
-    np.minimum(middle, bound, out=slopes[1:-1])
-    return Reference(start_ns, step_ns, knots, slopes)
+    slopes = plain(np.empty_like(knots))
+    incline(plain(knots), slopes)
+    return Reference(start_ns, step_ns, knots, np.asarray(slopes))
