@@ -6,7 +6,7 @@ is the simulated arm's joint_trajectory_controller, which knows nothing of gate 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,16 +52,21 @@ def safe_path(action: SafeAction, names: tuple[str, ...]) -> SafePath:
 
 @dataclass
 class Link:
-    """The way of paths to the publisher: a share that is lost, and by how much the rest is late."""
+    """The way of paths to the publisher: a share that is lost, and by how much the rest is late.
+
+    The ``first`` ones are lost in any case.
+    """
 
     rng: np.random.Generator
     loss: float = 0.0
+    first: int = 0
     late_ms: float = 0.5
     lost: int = 0
 
     def delay_ns(self) -> int | None:
         """Return how long a path takes; None: it never comes."""
-        if self.rng.random() < self.loss:
+        if self.first > 0 or self.rng.random() < self.loss:
+            self.first -= 1
             self.lost += 1
             return None
         return round(self.rng.uniform(0.3, max(self.late_ms, 0.4)) * MS)
@@ -72,10 +77,13 @@ class Loop:
     """Runs in steps of 1 ms; the controller commands once in each."""
 
     link: Link
+    soft_start_ms: float = 500.0
     arm: Robot = field(default_factory=robot)
 
     def __post_init__(self) -> None:
         """Set everything up at rest in the home pose."""
+        safety = replace(self.arm.safety, soft_start_ms=self.soft_start_ms)
+        self.arm = replace(self.arm, safety=safety)
         self.names = self.arm.joints
         self.gate = Gate(self.arm)
         lease_ns = round(self.arm.safety.lease_ms * 1e6)

@@ -23,8 +23,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "vla_safety"
 PLACE = ROOT / "build" / "mutants"
-# Not the long ones, nor those that need ROS: a mutant should be decided in two seconds.
-LEFT_OUT = ("*_fuzz.py", "test_prove.py")
+# Not the long ones, nor those that need ROS: a mutant should be decided in two seconds. Nor those
+# that start Python anew, where mutants do not run, of what is compiled, which they are not.
+LEFT_OUT = ("*_fuzz.py", "test_prove.py", "test_compiled.py")
 SURVIVED, NO_TESTS = 0, 33
 KINDS: dict[int | None, str] = {
     None: "not run", 1: "killed", 3: "killed", SURVIVED: "survived", NO_TESTS: "untested",
@@ -34,7 +35,9 @@ KINDS: dict[int | None, str] = {
 CONFIG = """[mutmut]
 source_paths = vla_safety
 only_mutate = vla_safety/core/*
-do_not_mutate = *__init__.py
+do_not_mutate =
+    *__init__.py
+    *compiled.py
 pytest_add_cli_args =
     -p
     no:cacheprovider

@@ -37,7 +37,7 @@ def robot(**controller):
 
 def rows(start_q, speed, step_dt=0.01, cruise=8, a_max=A_MAX):
     """Return positions and velocities of a path: cruise at ``speed``, then brake to rest."""
-    q = np.full(len(JOINTS), start_q, dtype=float)
+    q = np.full(len(JOINTS), 0.0) + start_q
     v = np.full(len(JOINTS), speed, dtype=float)
     positions, velocities = [q.copy()], [v.copy()]
     tail_start = cruise

@@ -85,11 +85,16 @@ class World:
         until = time.monotonic_ns() + LEASE_MS * MS
         self.leases.publish(GateLease(state=int(state), valid_until_ns=until))
 
-    def enable(self):
+    def enable(self, at=0.0):
+        """Say, as a gate does before its enable, that motion begins ``at``; until it is heard."""
+
         def ready():
             self.lease(GateState.READY)
-            return self.unit.commander.watchdog.mode is Mode.ARMED
+            self.send(0, start_q=at, speed=0.0, state=GateState.READY)
+            commander = self.unit.commander
+            return commander.watchdog.mode is Mode.ARMED and commander.ignored > ignored
 
+        ignored = self.unit.commander.ignored
         self.until(ready)
 
     def send(self, seq, start_q=0.0, **changes):
@@ -110,17 +115,20 @@ class World:
         self.actions.publish(message)
 
     def begin(self):
-        """Set the arm in motion, from rest, so that paths that move can follow.
+        """Set the arm in motion, from rest at 0, so that paths that move can follow.
 
-        Return when it passes 0.
+        Return when it would have passed 0 had it always been so fast.
         """
         now = time.monotonic_ns()
-        self.publish(replace(run_up(now + RUN_UP), valid_until_ns=now + LEASE_MS * MS))
+        first = run_up(now + RUN_UP, seq=1)
+        way = -first.positions[0]
+        moved = replace(first, positions=first.positions + way)
+        self.publish(replace(moved, valid_until_ns=now + LEASE_MS * MS))
         end = (now + RUN_UP) * 1e-9 - 0.005
         while time.monotonic() < end:
             self.lease(GateState.ACTIVE)
             time.sleep(0.01)
-        return now + RUN_UP
+        return now + RUN_UP - round(way / 0.5 * 1e9)
 
     def feed(self, count, period=0.05):
         """Set the arm in motion, and send ``count`` paths as the gate does.
@@ -130,7 +138,7 @@ class World:
         zero, now = self.begin(), 0
         for i in range(count):
             gone = time.monotonic_ns() + 5 * MS - zero
-            now = self.send(i + 1, start_q=0.5 * gone * 1e-9, cruise=CRUISE)
+            now = self.send(i + 2, start_q=0.5 * gone * 1e-9, cruise=CRUISE)
             end = time.monotonic() + period
             while i < count - 1 and time.monotonic() < end:
                 self.lease(GateState.ACTIVE)
@@ -182,8 +190,9 @@ def test_paths_become_trajectories_and_a_dead_gate_a_ramp_when_its_lease_ends(ma
     last = world.feed(6)
     world.until(lambda: world.unit.commander.watchdog.mode is Mode.LATCHED)
     # the sentinel: what the publisher would send next, were it not latched, is not sent
+    ignored = world.unit.commander.ignored
     world.send(50)
-    world.until(lambda: world.unit.commander.ignored == 1)
+    world.until(lambda: world.unit.commander.ignored > ignored)
     followed = world.unit.commander.accepted
     assert followed >= 5  # of 7; a path that comes too late for its acceleration is not
     world.until(lambda: len(world.received) >= followed + 1)
@@ -228,10 +237,11 @@ def test_a_second_publisher_latches_and_shows_an_error(make_world):
     world.until(latched)
     world.until(lambda: world.status("Output").level == ERROR)
     world.until(lambda: "fake_gate" in world.status("Loop").message)
+    ignored = world.unit.commander.ignored
     for i in range(3):
         world.lease(GateState.READY)
         world.send(2 + i)
-    world.until(lambda: world.unit.commander.ignored >= 1)
+    world.until(lambda: world.unit.commander.ignored > ignored)
     assert len(world.received) == 1
     world.gate.destroy_publisher(other)
     world.until(lambda: world.unit.watch.others == 0)
@@ -277,7 +287,8 @@ def test_deactivating_waits_for_rest_and_needs_a_fresh_enable(make_world):
     world.unit.trigger_deactivate()
     assert world.unit.commander.resting(time.monotonic_ns())
     world.unit.trigger_activate()
-    world.until(lambda: (world.send(2), world.unit.commander.ignored > 0)[1])
+    ignored = world.unit.commander.ignored
+    world.until(lambda: (world.send(2), world.unit.commander.ignored > ignored)[1])
     assert world.unit.commander.watchdog.mode is Mode.WAITING
 
 

@@ -23,7 +23,7 @@ BOUNDS = Bounds.of(robot())
 
 
 class Unit(Commander):
-    """A commander whose arm already moves along its first path, when that one moves."""
+    """A commander whose gate has said where motion begins, and which moves when that path does."""
 
     def on_path(self, path, now_ns):
         joints = len(BOUNDS.joints)
@@ -31,9 +31,19 @@ class Unit(Commander):
         usable = len(q) == joints and np.isfinite(v).all()
         if self.track is None and self.watchdog.mode is Mode.FOLLOWING and usable and v.any():
             first = run_up(path.start_ns, q[0], v[0], a_max=A_MAX)
+            self.tell(first.positions[0], first.start_ns - 20 * MS)
             assert super().on_path(first, first.start_ns - 20 * MS) is not None
             self.accepted -= 1
+        elif self.watchdog.mode is Mode.FOLLOWING and usable:
+            self.tell(q[0] if self.track is None else self.track.positions[-1][0], now_ns)
         return super().on_path(path, now_ns)
+
+    def tell(self, at, now_ns):
+        """Let the gate say, before its enable, that motion begins ``at``."""
+        if self._fresh and self._start is None:
+            said = path(now_ns, start_q=at, speed=0.0, state=GateState.READY)
+            assert super().on_path(said, now_ns) is None
+            self.ignored -= 1
 
 
 def commander(streamed=False, enabled=True):
@@ -185,12 +195,36 @@ def test_on_the_way_to_a_path_no_joint_is_faster_than_it_may(v_max, scale, missi
     assert np.abs(v).max() <= top * 1.0201
 
 
-def test_a_path_from_before_the_enable_is_not_where_it_begins():
-    unit = commander()
-    old = path(NOW, speed=0.0, start_q=0.1, state=GateState.READY, valid_until_ns=NOW + LEASE)
-    assert unit.on_path(old, NOW) is None and unit.ignored == 1
-    sent = unit.on_path(path(NOW, seq=2, start_q=0.11, speed=0.0), NOW)
-    assert (sent.positions == 0.11).all()
+def test_motion_begins_where_the_gate_last_said_before_its_enable():
+    unit = Commander(BOUNDS, LEASE, streamed=False)
+    unit.on_gate(GateState.READY, NOW + LEASE, NOW)
+    for seq, at in ((1, 0.3), (2, 0.1)):
+        old = path(NOW, seq=seq, speed=0.0, start_q=at, state=GateState.READY)
+        assert unit.on_path(replace(old, valid_until_ns=NOW + LEASE), NOW) is None
+    assert unit.ignored == 2
+    unit.on_gate(GateState.ACTIVE, NOW + LEASE, NOW)
+    sent = unit.on_path(path(NOW, seq=3, start_q=0.1, speed=0.0), NOW)
+    assert (sent.positions == 0.1).all()
+
+
+@pytest.mark.parametrize("away", [0.0005, -0.0166, 0.02, 0.05])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_first_path_from_rest_elsewhere_is_not_stepped_to(away, streamed):
+    unit = Commander(BOUNDS, LEASE, streamed=streamed)
+    unit.on_gate(GateState.READY, NOW + LEASE, NOW)
+    unit.on_path(path(NOW, speed=0.0, state=GateState.READY, valid_until_ns=NOW + LEASE), NOW)
+    unit.on_gate(GateState.ACTIVE, NOW + LEASE, NOW)
+    first = run_up(NOW + RUN_UP, speed=1.0, seq=2, a_max=A_MAX)
+    shifted = replace(first, positions=first.positions - first.positions[0] + away)
+    sent = unit.on_path(replace(shifted, valid_until_ns=NOW + LEASE), NOW - 5 * MS)
+    if sent is None:
+        assert sum(unit.refused.values()) == 1 and abs(away) > 0.01
+        return
+    at = np.arange(NOW, unit.track.end_ns, MS)
+    q, v = (np.array(found) for found in zip(*[unit.track.state_at(int(t)) for t in at]))
+    assert not q[0].any() and not v[0].any()
+    assert np.abs(np.diff(v, axis=0)).max() / 1e-3 <= A_MAX * 1.03
+    assert np.abs(np.diff(q, axis=0)).max() / 1e-3 <= np.abs(v).max() + 1e-9
 
 
 def test_when_the_first_paths_are_missed_there_is_no_step():
@@ -248,7 +282,8 @@ def test_latched_until_a_fresh_enable():
         assert unit.on_path(path(now, seq=9, state=state), now) is None
     assert unit.watchdog.mode is Mode.LATCHED
     unit.on_gate(GateState.READY, now + LEASE, now)
-    assert unit.on_path(path(now, seq=10, state=GateState.READY), now) is None
+    said = path(now, seq=10, state=GateState.READY, start_q=0.9, speed=0.0)
+    assert unit.on_path(said, now) is None
     assert unit.watchdog.mode is Mode.ARMED
     # a gate that was started anew counts from the beginning, and starts at the measured pose
     assert unit.on_path(path(now, seq=1, start_q=0.9, speed=0.0), now) is not None

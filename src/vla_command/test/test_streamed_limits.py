@@ -77,6 +77,7 @@ def test_streamed_samples_hold_the_limits(a, d, phase_ns):
     q, v = motion(rng, a, d)
     unit = Commander(bounds(a, d), 60 * MS, streamed=True)
     unit.on_gate(GateState.READY, NOW + 60 * MS, NOW)
+    unit.on_path(path(NOW, seq=0, start_q=q[0], speed=0.0, state=GateState.READY), NOW)
     samples = []
     for i in range(0, 380, 5):
         now = NOW + i * 10 * MS

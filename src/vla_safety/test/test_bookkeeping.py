@@ -158,7 +158,7 @@ def test_how_far_is_off(span, far):
         assert found.anchoring.off(START)
 
 
-@pytest.mark.parametrize("act", ["catch_up", "follow_by_hand"])
+@pytest.mark.parametrize("act", ["catch_up", "before_enable"])
 def test_the_measured_pose_is_taken_at_a_standstill(act):
     found = Standing()
     found.joints.lag_ticks = 5
@@ -171,7 +171,7 @@ def test_the_measured_pose_is_taken_at_a_standstill(act):
     assert found.joints.lag_ticks == (0 if act == "catch_up" else 5)
 
 
-@pytest.mark.parametrize("act", ["catch_up", "follow_by_hand"])
+@pytest.mark.parametrize("act", ["catch_up", "before_enable"])
 def test_the_measured_pose_is_not_taken_while_a_path_is_under_way(act):
     found = Standing()
     found.moving()
@@ -201,15 +201,16 @@ def test_nor_while_the_arm_moves():
         ([1.0], [0.97, 1.0], [0.97, 1.0]),  # of another arm
     ],
 )
-def test_enable_begins_where_the_arm_is_commanded_to_be_unless_it_was_moved(told, measured, begins):
+def test_motion_begins_where_the_arm_is_commanded_to_be_unless_it_was_moved(told, measured, begins):
     found = Standing()
     found.anchoring.told(told, START)
     found.measured(measured)
-    found.anchoring.enable(START)
+    assert found.anchoring.before_enable(START) is (begins != [1.0, 1.0])
+    assert not found.anchoring.before_enable(START + LEAD_NS)  # that was all there is to change
     assert found.motion.command(START + LEAD_NS)[0].tolist() == begins
 
 
-@pytest.mark.parametrize("act", ["enable", "catch_up", "follow_by_hand"])
+@pytest.mark.parametrize("act", ["catch_up", "before_enable"])
 @pytest.mark.parametrize("turns", [-1, 0, 2])
 def test_a_continuous_joint_keeps_its_turn(act, turns):
     endless = {"has_position_limits": False, "angle_wraparound": True}

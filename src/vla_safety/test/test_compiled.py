@@ -79,7 +79,18 @@ def test_where_nothing_may_be_written_it_is_compiled_at_each_start(monkeypatch):
     assert compiled_module.compiled(lambda x: x + 1.0)(2.0) == 3.0
 
 
-def test_what_fails_with_the_kept_code_away_too_is_told():
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled: numba is missing, or off")
+@pytest.mark.parametrize("room", [0, 2000])
+def test_on_a_full_disk_it_is_compiled_at_each_start(tmp_path, room):
+    full = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))\n"
+    ran, made = paths(tmp_path / "full", full)
+    assert ran and paths(tmp_path / "kept") == (True, made)
+    assert not [path for path in (tmp_path / "full").rglob("*.nb?") if path.stat().st_size > room]
+
+
+def test_what_fails_with_the_kept_code_away_too_is_told(monkeypatch):
+    monkeypatch.setattr(compiled_module, "_made", [])
+
     def fails():
         raise ValueError("told")
 

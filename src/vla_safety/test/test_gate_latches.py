@@ -178,7 +178,7 @@ def test_enable_is_refused_while_the_arm_moves(world):
     assert "arm moves" in world.gate.enable(world.now)[1]
 
 
-def test_enable_anchors_at_the_measured_pose_after_a_latch(world):
+def test_motion_begins_at_the_measured_pose_after_a_latch(world):
     world.joints_talk = False
     names = ["j0", "j1", "j2"]
     for _ in range(70):
@@ -187,9 +187,10 @@ def test_enable_anchors_at_the_measured_pose_after_a_latch(world):
     assert world.gate.state is State.LATCHED
     assert world.actions[-1].positions[-1] == pytest.approx([0, 0, 0])
     assert world.gate.reset(world.now)[0]
-    world.tick()
-    assert world.actions[-1].positions[-1] == pytest.approx([0, 0, 0])  # reset moves nothing
+    assert world.actions[-1].positions[-1] == pytest.approx([0, 0, 0])
     world.gate.on_joint_state(names, [0.3, 0, 0], [0.0] * 3, world.now)
+    said = world.tick().action  # where motion is to begin; not enabled, nobody follows it
+    assert said.state is State.READY and said.positions.tolist() == [[0.3, 0, 0]]
     assert world.gate.enable(world.now)[0]
     assert world.gate.motion.command(world.now)[0] == pytest.approx([0.3, 0, 0])
 

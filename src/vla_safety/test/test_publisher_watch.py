@@ -180,8 +180,24 @@ def left(world, rest, measured):
         world.tick()
     assert world.gate.reset(world.now)[0]
     world.gate.on_joint_state(names, list(measured), [0.0] * 3, world.now)
+    world.tick()
     assert world.gate.enable(world.now)[0]
     return world.gate.motion.command(world.now)[0]
+
+
+def test_enable_waits_until_the_publisher_has_heard_where_motion_begins():
+    world = World(make_robot(3))
+    world.tick()
+    world.publisher_talks = world.joints_talk = False
+    world.gate.on_joint_state(["j0", "j1", "j2"], [0.3, 0.0, 0.0], [0.0] * 3, world.now)
+    said = world.tick().action  # it was moved by hand
+    assert said.positions.tolist() == [[0.3, 0.0, 0.0]] and not said.velocities.any()
+    blocked = "joint_command_publisher has not heard yet where the arm stands"
+    assert world.gate.enable(world.now) == (False, f"refused: {blocked}")
+    world.publisher_talks = True
+    world.publisher()
+    assert world.gate.enable(world.now)[0]
+    assert world.gate.motion.command(world.now)[0].tolist() == [0.3, 0.0, 0.0]
 
 
 def test_enable_begins_where_the_publisher_left_the_arm():

@@ -60,7 +60,7 @@ class Bounds:
         q_max = np.where(limited, robot.bound("max_position"), np.inf)
         margin = np.minimum(MEASURE_MARGIN, MEASURE_SHARE * (q_max - q_min))
         slower = robot.bound("has_deceleration_limits").astype(bool)
-        # as in the gate: accelerations that change on its grid keep to the jerk limit
+        # as on the gate's grid: accelerations that change there keep to the jerk limit
         smooth = robot.bound("has_jerk_limits").astype(bool)
         most = np.where(smooth, robot.bound("max_jerk") * (robot.safety.step_ms * 0.5e-3), np.inf)
         d_max = np.where(slower, robot.bound("max_deceleration"), a_max)

@@ -39,7 +39,8 @@ class Commander:
         self._seq = -1
         self._stopped = False  # the newest path that was followed is that of a latched gate
         self._armed = 0
-        self._fresh = True  # the next path starts where the gate anchored it, at rest
+        self._fresh = True  # no path was followed since armed
+        self._start: np.ndarray | None = None  # where the newest one before that stands
         self._finishing = False
 
     def on_gate(self, state: int, valid_until_ns: int, now_ns: int) -> None:
@@ -50,7 +51,7 @@ class Commander:
             self._armed = self.watchdog.armed
             self._seq = -1
             self.heard = self.followed = 0
-            self._fresh = True
+            self._fresh, self._start = True, None
 
     def on_path(self, path: SafePath, now_ns: int) -> Trajectory | Sample | None:
         """Take a path; return what is to be sent at once, None when nothing is."""
@@ -62,6 +63,7 @@ class Commander:
             before = self._fresh and path.state in IDLE  # sent before the enable
             if not following or before or self._finishing or self.watchdog.expired(now_ns):
                 self.ignored += 1
+                self._start = path.positions[-len(self._bounds.joints) :]
                 return None
         if refusal is not None:
             self.refused[refusal] += 1
@@ -81,7 +83,7 @@ class Commander:
 
     def _joined(self, path: SafePath, now_ns: int) -> Track | None:
         """Return the track that leads into ``path``; None, and why is counted: there is none."""
-        base, refusal = self._base(path), Refusal.UNREACHABLE
+        base, refusal = self._base(now_ns), Refusal.UNREACHABLE
         if base is not None:
             at_ns = max(path.start_ns, now_ns)
             alone = join(None, path, now_ns)
@@ -95,18 +97,19 @@ class Commander:
         self.refused[refusal] += 1
         return None
 
-    def _base(self, path: SafePath) -> Track | None:
+    def _base(self, now_ns: int) -> Track | None:
         """Return what a path goes on from: the last command.
 
-        The first path after an enable begins at rest where the gate anchored it, and the arm
-        stands there. When paths were missed since the enable it moves already: then it is joined
-        from where the arm was left, or not at all.
+        After an enable that is where the gate said, before it, that motion is to begin; the arm
+        stands there. A path that begins elsewhere, as the ones before it were missed, is joined
+        from there, or not at all.
         """
-        joints = len(self._bounds.joints)
-        if not self._fresh or path.velocities[:joints].any():
+        if not self._fresh:
             return self.track
-        start = path.positions[None, :joints]
-        return Track(np.array([path.start_ns]), start, np.zeros_like(start))
+        if self._start is None:
+            return None
+        start = self._start[None, :]
+        return Track(np.array([now_ns]), start, np.zeros_like(start))
 
     def tick(self, now_ns: int) -> Trajectory | Sample | None:
         """Watch the lease; return what is to be sent now, None when nothing is."""

@@ -56,7 +56,7 @@ class SafePath:
     def rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return due times (horizon,) int64 [ns], positions and velocities (horizon, joints).
 
-        Raises ValueError when the sizes disagree: :class:`~.checks.Checker` comes first.
+        Raises ValueError when the sizes disagree, for which ``checks.check`` looks before.
         """
         shape = (self.horizon, len(self.joint_names))
         times = self.start_ns + np.arange(self.horizon, dtype=np.int64) * self.step_ns

@@ -34,22 +34,29 @@ class Anchoring:
         error = self._joints.error(self._motion.command(now_ns)[0])
         return bool((error > self._far).any())
 
-    def enable(self, now_ns: int) -> None:
-        """Begin where the arm is commanded to be, or at the measured pose.
+    def before_enable(self, now_ns: int) -> bool:
+        """Keep the command where motion is to begin; return whether that has changed.
 
-        Where it is commanded to be is what the publisher says that its last command left; after
-        a stop that the publisher made this is not where the gate's last path ended. To begin
-        anywhere else would be a step, as an arm under load stands a little beside its command.
-        An arm that is further away than a fallen behind one was moved: it begins where it is
-        measured.
+        That is where the arm is commanded to be, as the publisher says that its last command left
+        it; after a stop that the publisher made this is not where the gate's last path ended. To
+        begin anywhere else would be a step, as an arm under load stands a little beside its
+        command. An arm that is further away than one that fell behind was moved, whoever did it:
+        motion begins where it is measured.
         """
-        rest = self._rest
+        motion, rest = self._motion, self._rest
+        if self._joints.stale(now_ns) or not motion.at_rest(now_ns):
+            return False
         if rest is not None and (self._joints.error(rest) <= self._joints.lag).all():
-            if self._motion.path is None or (rest != self._motion.command(now_ns)[0]).any():
-                self._motion.anchor(rest, now_ns)
-        elif self._motion.path is None or self.off(now_ns):
-            self._motion.anchor(self._measured(now_ns), now_ns)
-        self._joints.off_ticks = self._joints.lag_ticks = 0
+            start = rest
+        elif motion.path is None or self.off(now_ns):
+            start = self._measured(now_ns)
+        else:
+            return False
+        start = motion.inside(start)
+        if motion.path is not None and (start == motion.command(now_ns)[0]).all():
+            return False
+        motion.anchor(start, now_ns)
+        return True
 
     def catch_up(self, now_ns: int) -> None:
         """After the arm fell behind and all is at rest, go on from where it stands.
@@ -60,12 +67,6 @@ class Anchoring:
         if self._motion.at_rest(now_ns) and self._joints.still() and self.off(now_ns):
             self._motion.anchor(self._measured(now_ns), now_ns)
             self._joints.lag_ticks = 0
-
-    def follow_by_hand(self, now_ns: int) -> None:
-        """Before enable the command stays where the arm is, whoever moves it."""
-        motion = self._motion
-        if motion.path is None or (motion.at_rest(now_ns) and self.off(now_ns)):
-            motion.anchor(self._measured(now_ns), now_ns)
 
     def _measured(self, now_ns: int) -> Array:
         """Return the measured pose (joints,), continuous joints in the turn of the command."""

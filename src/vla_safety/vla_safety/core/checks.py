@@ -58,7 +58,7 @@ def rows_of(positions: Any, horizon: Any, joints: int) -> Array:
     """Return positions as a new (horizon, joints) array. Raises :class:`Refused`."""
     rows = whole(horizon, 1, MAX_ROWS, Reason.SHAPE)
     try:
-        values = np.array(positions, dtype=np.float64)
+        values = np.array(positions, dtype=np.float64, order="C")
     except (TypeError, ValueError, OverflowError) as error:
         raise Refused(Reason.SHAPE) from error
     if values.ndim not in (1, 2) or values.size != rows * joints:

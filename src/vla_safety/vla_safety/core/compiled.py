@@ -1,11 +1,14 @@
 """Numeric loops as machine code where numba is installed, as plain Python where it is not.
 
 A compiled function is the same function: it takes arrays where the plain one takes lists, and
-gives the same numbers to the last bit (numba reorders nothing unless it is told to).
+gives the same numbers to the last bit (numba reorders nothing unless it is told to). Kept code is
+used again while the file that a function is in has the same time and size: all that it calls must
+be in that file.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +18,7 @@ import numpy as np
 
 try:
     import numba  # type: ignore[import-untyped,unused-ignore]
+    from numba.core.caching import NullCache  # type: ignore[import-untyped,unused-ignore]
 except Exception:  # missing, or not made for this NumPy: slower, and as good
     COMPILED = False
 else:
@@ -39,16 +43,27 @@ def compiled(function: F) -> F:
 def warm_up(call: Callable[[], object]) -> None:
     """Make a first call, so that all it uses is compiled before anything moves.
 
-    Files that cannot be read, such as power cuts leave behind, are thrown away.
+    Files that cannot be read, such as power cuts leave behind, are thrown away; where there is no
+    room for new ones nothing is kept.
     """
     try:
         call()
     except Exception:
-        for made in _made:
-            name = f"{made.__module__.rpartition('.')[2]}.{made.__qualname__}-*.nb?"
-            for kept in Path(made.stats.cache_path or os.devnull).glob(name):
-                kept.unlink(missing_ok=True)
-        call()
+        _forget()
+        try:
+            call()
+        except OSError:
+            for made in _made:
+                made._cache = NullCache()
+            call()
+
+
+def _forget() -> None:
+    for made in _made:
+        name = f"{made.__module__.rpartition('.')[2]}.{made.__qualname__}-*.nb?"
+        for kept in Path(made.stats.cache_path or os.devnull).glob(name):
+            with contextlib.suppress(OSError):
+                kept.unlink()
 
 
 def plain(array: np.ndarray) -> Any:

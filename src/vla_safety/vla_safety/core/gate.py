@@ -22,7 +22,7 @@ from vla_safety.core.publisher_watch import CommandMode, PublisherWatch
 from vla_safety.core.reasons import BLOCKED, INPUT, REASONS, Counts, Reaction, Reason
 from vla_safety.core.reference import Reference
 from vla_safety.core.sources import EstopWatch, JointWatch
-from vla_safety.core.state_machine import ENABLED, MOVING, Event, Machine, State
+from vla_safety.core.state_machine import ENABLED, IDLE, MOVING, Event, Machine, State
 from vla_safety.core.streaks import Streaks, Trust
 from vla_safety.core.throttle import ThrottleWatch
 from vla_safety.core.values import Output, Plan, RawChunk, Report
@@ -72,6 +72,7 @@ class Gate:
         self.last_error: BaseException | None = None
         self.plans = 0  # followed after the soft start
         self.clamps: dict[str, int] = dict.fromkeys(self.limits.names, 0)
+        self._begin_seq = 0  # of the path that said where motion is to begin
         self._enabled_ns = 0
         self._plan_ns = 0
         self._auto = False
@@ -221,11 +222,12 @@ class Gate:
         return True, "reset; nothing moves until ~/enable"
 
     def enable(self, now_ns: int) -> tuple[bool, str]:
-        """Let plans pass from here on, beginning at the measured pose."""
+        """Let plans pass from here on, beginning where the arm stands."""
         blocked = self.enable_blocked_by(now_ns)
         if blocked:
             return False, "refused: " + "; ".join(blocked)
-        self.anchoring.enable(now_ns)
+        self.joints.forgive()
+        self.announcer.handover.begin(self.motion.path)
         self.checks.void_old_plans()
         self.causes.enabled()
         self.streaks.begin()
@@ -256,7 +258,8 @@ class Gate:
 
     def enable_blocked_by(self, now_ns: int) -> list[str]:
         """Return why enable would be refused now."""
-        return self.permits.enable_blocked_by(self.state, self.announcer.seq, now_ns)
+        sent = self.announcer.seq
+        return self.permits.enable_blocked_by(self.state, sent, self._begin_seq, now_ns)
 
     # --- plans --------------------------------------------------------------------------------
     def _chunk(self, raw: RawChunk, now_ns: int) -> None:
@@ -380,8 +383,11 @@ class Gate:
                 self._hold(Reason.LAGGING, now_ns)
             if self.state is State.HOLD and Reason.LAGGING in self.causes.holding:
                 self.anchoring.catch_up(now_ns)
-        elif self.state is State.INACTIVE and not joints.stale(now_ns):
-            self.anchoring.follow_by_hand(now_ns)
+        elif (
+            self.state in IDLE and not joints.stale(now_ns) and self.anchoring.before_enable(now_ns)
+        ):
+            self.announcer.path(self.motion.rest_of_path(now_ns), None, self.state, now_ns)
+            self._begin_seq = self.announcer.seq
 
     def _watch_publisher(self, now_ns: int) -> None:
         if self.state in ENABLED:

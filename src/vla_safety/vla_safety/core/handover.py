@@ -17,12 +17,18 @@ class Handover:
     """Remembers the last paths.
 
     A path can be lost, or come so late that the publisher cannot join it any more. The arm is then
-    still on an earlier one, verified to its end like every other, and from that the motion goes on.
+    still on an earlier one, verified to its end like every other, or where it was enabled, and from
+    that the motion goes on.
     """
 
     def __init__(self) -> None:
         self._sent: deque[tuple[int, Path]] = deque(maxlen=KEPT)
         self._base = 0
+        self._start: Path | None = None
+
+    def begin(self, start: Path | None) -> None:
+        """Note where the arm stands at the enable, until a path is followed."""
+        self._start = start
 
     def sent(self, seq: int, path: Path) -> None:
         """Note a path; the motion goes on from it unless told otherwise."""
@@ -32,11 +38,13 @@ class Handover:
     def correction(self, followed: Any, heard: Any, now_ns: int) -> Path | None:
         """Return the path to go on from instead, None where all is well or nothing is known.
 
-        ``followed`` is the seq of the path that the publisher follows, ``heard`` that of the newest
-        one that it heard. A path that is still on its way counts as followed.
+        ``followed`` is the seq of the path that the publisher follows, 0 for none, ``heard`` that
+        of the newest one that it heard. A path that is still on its way counts as followed.
         """
         if type(followed) is not int or type(heard) is not int or not self._sent:
             return None
+        if followed > 0:
+            self._start = None
         if followed == self._base:
             return None
         newest, path = self._sent[-1]
@@ -47,4 +55,7 @@ class Handover:
             if seq == followed:
                 self._base = seq
                 return path
+        if followed == 0 and self._start is not None:
+            self._base = 0
+            return self._start
         return None

@@ -30,7 +30,8 @@ TURN = 2.0 * np.pi
 class Motion:
     """Continues every new path from the last command, never from a measurement.
 
-    Only :meth:`anchor` jumps to a pose; all else starts at a grid point of the path before. With a
+    Only :meth:`anchor` jumps to a pose, and :meth:`go_back` to a path of before; all else starts at
+    a grid point of the path before. With a
     ``clearance`` no path is taken, stop tail included, that it has not passed; the path before
     was passed as well, and stays.
     """
@@ -60,9 +61,12 @@ class Motion:
 
     def anchor(self, q: Array, now_ns: int) -> None:
         """Stand at ``q`` (joints,), clipped into the limits, from now on."""
-        inside = np.clip(q, self._limits.q_min, self._limits.q_max)
-        self.path = rest(inside, now_ns + self._lead_ns, self.planner.step_ns)
+        self.path = rest(self.inside(q), now_ns + self._lead_ns, self.planner.step_ns)
         self._before = None
+
+    def inside(self, q: Array) -> Array:
+        """Return ``q`` (joints,), clipped into the limits."""
+        return np.minimum(np.maximum(q, self._limits.q_min), self._limits.q_max)
 
     def go_back(self, path: Path) -> None:
         """Go on from a path that was sent before: it is the one that the arm follows."""
@@ -109,18 +113,18 @@ class Motion:
             raise ValueError("there is no path yet")
         switch_ns = self.path.grid(now_ns + self._lead_ns)
         q = self.path.row(switch_ns)[0]
-        rows = self._inside(plan.positions, q)
+        rows = self._clipped(plan.positions, q)
         front = 2.0 * rows[:1] - rows[1:2] if len(rows) > 1 else rows
         curve = through(np.concatenate((front, rows)), plan.sent_ns, plan.step_ns)
         first = curve.position(max(plan.start_ns, switch_ns))
         near = bool((np.abs(first - q) <= self._jump * (plan.step_ns * 1e-9)).all())
         return curve, near
 
-    def _inside(self, rows: Array, q: Array) -> Array:
+    def _clipped(self, rows: Array, q: Array) -> Array:
         """Return the rows with whole turns taken off continuous joints, clipped to the limits."""
         limits = self._limits
         self.clamped = np.asarray(((rows < self._low) | (rows > self._high)).any(axis=0))
-        rows = np.minimum(np.maximum(rows, limits.q_min), limits.q_max)
+        rows = self.inside(rows)
         turning = limits.continuous
         if turning.any():
             part = np.unwrap(np.vstack((q[turning], rows[:, turning])), axis=0)

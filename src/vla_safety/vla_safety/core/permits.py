@@ -47,8 +47,11 @@ class Permits:
                 blocked.append(f"{reason.value} less than {RESET_CLEAR_NS * 1e-9:g} s ago")
         return blocked
 
-    def enable_blocked_by(self, state: State, seq: int, now_ns: int) -> list[str]:
-        """Return why enable would be refused now; ``seq`` is of the last path sent."""
+    def enable_blocked_by(self, state: State, seq: int, begin_seq: int, now_ns: int) -> list[str]:
+        """Return why enable would be refused now.
+
+        ``seq`` is of the last path sent, ``begin_seq`` of the one that says where motion begins.
+        """
         if state in ENABLED:
             return [f"enabled already: state {state.name}"]
         if state in (State.STOPPING, State.LATCHED):
@@ -56,6 +59,8 @@ class Permits:
         blocked = self._standing(seq, now_ns)
         if self._joints.known and self._joints.outside():
             blocked.append("a joint is measured outside its position limits")
+        if 0 < self._publisher.seq < begin_seq:
+            blocked.append("joint_command_publisher has not heard yet where the arm stands")
         blocked += [f"{reason.value}: {text}" for reason, text in self._cameras.faults(now_ns)]
         if self._required and not self._estop.seen:
             blocked.append("no e-stop heartbeat was seen on /vla/estop")

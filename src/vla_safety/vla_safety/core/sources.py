@@ -131,6 +131,10 @@ class JointWatch:
         """Return the distance (joints,) of the measured pose from ``q``."""
         return np.abs(self.near(q) - q)
 
+    def forgive(self) -> None:
+        """Count anew how long the arm has not been where it is commanded to be."""
+        self.off_ticks = self.lag_ticks = 0
+
     def disagrees(self, q: Array) -> int:
         """Return for how many measurements in a row the arm is not where ``q`` commands it.
 

@@ -59,6 +59,8 @@ TABLE: dict[tuple[State, Event], State] = {
     (State.HOLD, Event.DEACTIVATE): State.INACTIVE,
 }
 
+IDLE = frozenset({State.INACTIVE, State.READY})
+"""States that an enable leaves."""
 MOVING = frozenset({State.ACTIVE, State.SLOW})
 """States in which plans pass."""
 ENABLED = frozenset({State.ACTIVE, State.SLOW, State.HOLD})
