@@ -51,6 +51,55 @@ def test_what_says_nothing_changes_nothing(followed):
     assert found.correction(followed, 3, paths[2].start_ns + 10**9) is None
 
 
+def begun(upto, before=5):
+    """Return a handover enabled after some paths, where the arm stood, and the new paths."""
+    found, _ = sent(before)
+    start = rest(np.ones(2), START, 10 * MS)
+    found.begin(start)
+    paths = [rest(np.zeros(2), START + 50 * MS * i, 10 * MS) for i in range(upto)]
+    for seq, path in enumerate(paths, before + 1):
+        found.sent(seq, path)
+    return found, start, paths
+
+
+def test_while_none_is_followed_the_motion_goes_on_from_where_it_was_enabled():
+    found, start, paths = begun(1)
+    last = paths[0].start_ns + GRACE_NS
+    assert found.correction(0, 0, last) is None
+    assert found.correction(0, 0, last + 1) is start
+    assert found.correction(0, 6, last + 2) is None  # once is enough
+    found.sent(7, paths[0])
+    assert found.correction(0, 7, last) is start  # heard, and refused
+    assert found.correction(7, 7, last) is paths[0]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_once_one_was_followed_none_means_a_stop_of_the_publisher(late):
+    found, _, paths = begun(2)
+    now = paths[1].start_ns + GRACE_NS + 1
+    assert (found.correction(6 if late else 7, 7, now) is paths[0]) is late
+    assert found.correction(0, 7, now) is None
+
+
+def test_paths_from_before_the_enable_are_not_gone_on_from():
+    found, start, paths = begun(1)
+    now = paths[0].start_ns + GRACE_NS + 1
+    assert found.correction(4, 6, now) is None and found.correction(5, 6, now) is None
+    assert found.correction(0, 6, now) is start
+
+
+def test_the_gate_begins_anew_where_it_was_enabled_when_its_first_path_was_lost():
+    world = World(make_robot(3)).enabled()
+    world.tick()
+    stood = world.gate.motion.command(world.now)[0]
+    output = world.chunk(stood + 0.02 * np.arange(1, 9)[:, None])
+    world.gate.on_followed(0, output.action.seq, world.now)
+    assert count(world, Reason.PATH_LOST) == 1
+    again = world.chunk(stood + 0.02 * np.arange(1, 9)[:, None])
+    np.testing.assert_array_equal(again.action.positions[0], stood)
+    assert not again.action.velocities[0].any()
+
+
 def test_only_the_newest_are_remembered():
     found, paths = sent(KEPT + 1)
     assert found.correction(1, KEPT + 1, paths[-1].start_ns) is None

@@ -27,8 +27,9 @@ class Handover:
         self._start: Path | None = None
 
     def begin(self, start: Path | None) -> None:
-        """Note where the arm stands at the enable, until a path is followed."""
-        self._start = start
+        """Note where the arm stands at an enable; the paths of before are not followed any more."""
+        self._sent.clear()
+        self._base, self._start = 0, start
 
     def sent(self, seq: int, path: Path) -> None:
         """Note a path; the motion goes on from it unless told otherwise."""
@@ -43,9 +44,8 @@ class Handover:
         """
         if type(followed) is not int or type(heard) is not int or not self._sent:
             return None
-        if followed > 0:
-            self._start = None
         if followed == self._base:
+            self._start = self._start if followed == 0 else None
             return None
         newest, path = self._sent[-1]
         under_way = heard < newest and now_ns <= path.start_ns + GRACE_NS
@@ -53,7 +53,7 @@ class Handover:
             return None
         for seq, path in self._sent:
             if seq == followed:
-                self._base = seq
+                self._base, self._start = seq, None
                 return path
         if followed == 0 and self._start is not None:
             self._base = 0
