@@ -63,6 +63,11 @@ def stays(graph, seconds=0.6):
 
 def check(graph, fault_ns, within):
     """Check reaction time and limits after a fault; return the time to the first slowing."""
+    before = [s for s in graph.watcher.desired[-1000:] if s.ns < fault_ns][-1]
+    assert np.abs(before.velocity).max() > 0.5 * CRUISE, (
+        f"the arm did not move before the fault: {np.round(before.velocity, 3)}; gate: "
+        f"{graph.watcher.states[-4:]}, {graph.watcher.safety}"
+    )
     wait(lambda: graph.watcher.speed() < 1e-3, 3.0, "the arm at rest")
     samples = graph.watcher.after(fault_ns)
     slowed, rest = reaction(samples, fault_ns, CRUISE)
