@@ -38,6 +38,7 @@ from vla_bringup.child import Child, command
 from vla_bringup.core.graph import Options, processes
 from vla_common import qos
 from vla_common.convert import ns_to_stamp, stamp_to_ns
+from vla_common.core.priority import raise_priority
 from vla_common.core.robot import Robot, load
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -156,6 +157,10 @@ class Watcher:
         return float(np.abs(self.desired[-1].velocity).max()) if self.desired else 0.0
 
 
+SOURCE_PRIORITY = 5
+"""SCHED_FIFO of what stands for a pipeline or a button: below all that is tested."""
+
+
 class PlanSource(threading.Thread):
     """Sends flawless plans at 20 Hz: joint1 to and fro at a constant speed.
 
@@ -221,6 +226,7 @@ class PlanSource(threading.Thread):
 
     def run(self) -> None:
         """Send until told to stop."""
+        raise_priority(SOURCE_PRIORITY)
         deadline = time.monotonic_ns()
         while self.running:
             now = time.monotonic_ns()
