@@ -215,3 +215,28 @@ def test_an_error_is_made_good_without_haste_and_without_overshoot():
     assert np.abs(q - 0.02 * (1.0 - (1.0 + t) * np.exp(-t))).max() < 1.5e-3
     assert q.max() <= 0.02 + 1e-5 and q[-1] == pytest.approx(0.02, abs=1e-4)
     assert np.abs(np.diff(v)).max() / 0.01 < 2.2  # w^2 e0, where 6 rad/s^2 are allowed
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+@pytest.mark.parametrize(("share", "is_near"), [(0.999, True), (1.001, False)])
+def test_a_jump_is_counted_from_where_the_new_path_begins(moving, side, share, is_near):
+    motion, now = moving
+    now += 50 * MS
+    q, v = motion.path.row(motion.path.grid(now + LEAD_NS))
+    assert abs(v[0]) > 0.1
+    bound = make_robot(2).safety.jump_factor * motion.planner.hard.v_max[0] * 0.05
+    target = q + np.array([side * share * bound, 0.0])
+    assert motion.reference(plan(np.broadcast_to(target, (8, 2)), now), now)[1] is is_near
+
+
+@pytest.mark.parametrize("ease", [1.0, 0.5, 0.1])
+def test_motion_is_as_slow_as_the_last_check_asked_for(ease):
+    motion = motion_of()
+    motion.anchor(np.zeros(2), START - LEAD_NS)
+    motion.ease = ease
+    fastest = 0.0
+    for i in range(8):
+        follow(motion, [1.9, 0.0], START + i * 50 * MS)
+        fastest = max(fastest, motion.path.v.max())
+    top = ease * motion.planner.limits.v_max[0]
+    assert 0.9 * top <= fastest <= top + 1e-9
