@@ -7,6 +7,7 @@ otherwise flawless stream.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import tempfile
@@ -38,7 +39,6 @@ from vla_bringup.child import Child, command
 from vla_bringup.core.graph import Options, processes
 from vla_common import qos
 from vla_common.convert import ns_to_stamp, stamp_to_ns
-from vla_common.core.priority import raise_priority
 from vla_common.core.robot import Robot, load
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -157,8 +157,14 @@ class Watcher:
         return float(np.abs(self.desired[-1].velocity).max()) if self.desired else 0.0
 
 
-SOURCE_PRIORITY = 5
-"""SCHED_FIFO of what stands for a pipeline or a button: below all that is tested."""
+def put_before_others() -> None:
+    """Let this thread stand for a pipeline or a button, which a busy computer does not delay.
+
+    Where it is permitted; not by SCHED_FIFO, with which threads that wait for one another in
+    shared memory of Fast DDS would spin.
+    """
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -10)
 
 
 class PlanSource(threading.Thread):
@@ -226,7 +232,7 @@ class PlanSource(threading.Thread):
 
     def run(self) -> None:
         """Send until told to stop."""
-        raise_priority(SOURCE_PRIORITY)
+        put_before_others()
         deadline = time.monotonic_ns()
         while self.running:
             now = time.monotonic_ns()

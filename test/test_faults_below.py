@@ -13,12 +13,11 @@ import time
 
 import numpy as np
 import pytest
-from harness import SOURCE_PRIORITY, Graph, PlanSource, assert_within_limits, reaction, wait
+from harness import Graph, PlanSource, assert_within_limits, put_before_others, reaction, wait
 from sensor_msgs.msg import JointState
 from vla_msgs.msg import EmergencyStop
 
 from vla_common import qos
-from vla_common.core.priority import raise_priority
 
 DOMAIN = 61
 CRUISE = PlanSource.SPEED
@@ -252,7 +251,7 @@ class Button(threading.Thread):
         self.start()
 
     def run(self):
-        raise_priority(SOURCE_PRIORITY)
+        put_before_others()
         while self.running:
             self.watcher.estop.publish(EmergencyStop(source="button", pressed=self.pressed))
             time.sleep(0.04)

@@ -22,7 +22,6 @@ from vla_command.core.watchdog import Mode
 from vla_command.node import CommandPublisher
 from vla_common import qos
 from vla_common.convert import doubles, fill_trace
-from vla_common.core.priority import raise_priority
 from vla_common.diagnostics import ERROR
 from vla_common.node import SUCCESS
 
@@ -163,12 +162,17 @@ class World:
 
 @pytest.fixture
 def in_time():
-    """Give this thread, and those that it starts, the priority of a robot; whether it is given."""
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    yield not raise_priority(5)
-    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-    if os.getpriority(os.PRIO_PROCESS, 0) != before:
-        os.setpriority(os.PRIO_PROCESS, 0, before)
+    """Put this thread, and those that it starts, before others; whether that is permitted.
+
+    Not SCHED_FIFO: threads of Fast DDS that wait for one another in shared memory would spin.
+    """
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, -10)
+    except OSError:
+        yield False
+        return
+    yield True
+    os.setpriority(os.PRIO_PROCESS, 0, 0)
 
 
 @pytest.fixture
