@@ -31,9 +31,8 @@ class Motion:
     """Continues every new path from the last command, never from a measurement.
 
     Only :meth:`anchor` jumps to a pose, and :meth:`go_back` to a path of before; all else starts at
-    a grid point of the path before. With a
-    ``clearance`` no path is taken, stop tail included, that it has not passed; the path before
-    was passed as well, and stays.
+    a grid point of the path before. With a ``clearance`` no path is taken, stop tail included, that
+    it has not passed; the path before was passed as well, and stays.
     """
 
     def __init__(
