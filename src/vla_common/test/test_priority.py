@@ -47,6 +47,34 @@ def test_every_thread_of_the_process_is_raised():
     assert result.stdout.strip() == "True" or "refused" in result.stdout
 
 
+NAMED = """
+import os, threading
+from vla_common.core.priority import raise_process_priority
+end, ready = threading.Event(), threading.Event()
+def named():
+    with open(f"/proc/self/task/{threading.get_native_id()}/comm", "w") as comm:
+        comm.write("dds.asyn.0.0")
+    ready.set()
+    end.wait()
+spinner = threading.Thread(target=named)
+spinner.start()
+ready.wait()
+said = raise_process_priority(11)
+policies = [os.sched_getscheduler(t) for t in (0, spinner.native_id)]
+print(said or policies == [os.SCHED_FIFO, os.SCHED_OTHER])
+end.set()
+"""
+
+
+def test_a_thread_that_spins_for_others_is_not_raised():
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    result = subprocess.run(
+        [sys.executable, "-c", NAMED], capture_output=True, text=True, env=environment, timeout=30
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == "True" or "refused" in result.stdout
+
+
 @pytest.mark.parametrize("nice_works", [True, False])
 def test_refusal_is_told(monkeypatch, nice_works):
     def refuse(*_):

@@ -237,9 +237,10 @@ def run(
 ) -> int:
     """Run nodes until SIGINT or SIGTERM (returns 0) or a failure (returns 1).
 
-    With a ``priority`` 1..99 the whole process, the middleware's threads included, runs under
-    SCHED_FIFO where that is permitted, from the moment that it is ready to work. With ``control``
-    it stays out of shared memory, see :func:`~vla_common.core.transport.control_profile`.
+    With a ``priority`` 1..99 the process, the threads that receive its messages included, runs
+    under SCHED_FIFO where that is permitted, from the moment that it is ready to work. With
+    ``control`` it stays out of shared memory, see
+    :func:`~vla_common.core.transport.control_profile`.
 
     The nodes share one executor on a thread of its own; signals are handled here, so that every
     node is deactivated and shut down in order, the arm at rest.

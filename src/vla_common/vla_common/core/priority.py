@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 
 NICE = -10
+# Threads of Fast DDS, by the names that its later versions give them: of asynchronous writers
+# (discovery and large messages; they try again and again for a writer that is locked: under
+# SCHED_FIFO one of them took a whole CPU in github.com/eProsima/Fast-DDS, issue 5272) and of
+# shared memory.
+SPINNERS = ("dds.asyn", "dds.shm")
 
 
 def raise_priority(priority: int, thread: int = 0) -> str:
@@ -30,12 +35,24 @@ def raise_priority(priority: int, thread: int = 0) -> str:
 
 
 def raise_process_priority(priority: int) -> str:
-    """Raise every thread of this process as :func:`raise_priority` does; return what it returns.
+    """Raise the threads of this process as :func:`raise_priority` does; return what it returns.
 
     Called once the process has started up: imports and first connections take a few hundred
     milliseconds of computing, and under SCHED_FIFO they would stall the control loops of others.
+
+    Threads that wait in a loop for what another thread holds stay as they are (:data:`SPINNERS`):
+    under SCHED_FIFO they would keep its CPU from the very thread that they wait for.
     """
     said = ""
     for thread in os.listdir("/proc/self/task"):
-        said = raise_priority(priority, int(thread)) or said
+        if not _name(thread).startswith(SPINNERS):
+            said = raise_priority(priority, int(thread)) or said
     return said
+
+
+def _name(thread: str) -> str:
+    try:
+        with open(f"/proc/self/task/{thread}/comm", encoding="ascii", errors="replace") as comm:
+            return comm.read()
+    except OSError:  # it has ended
+        return ""
