@@ -5,7 +5,7 @@ with the table, and a workspace for TCP and elbow, in every row of the path and 
 Plans come at 20 Hz of simulated time; the parts are timed one by one. It uses neither ROS topics
 nor other processes: what the gate's process adds is in the tables of bench/run.py.
 
-``make bench`` runs it; alone: ``python bench/gate_cost.py --json gate_cost.json``.
+``make bench`` runs it; alone: ``python bench/gate_cost.py --page docs/safety.md``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+import page
 from vla_common.core.robot import Robot, from_parameters, read_parameters
 from vla_common.core.trace import Trace
 from vla_safety.core import clearance
@@ -41,6 +42,7 @@ PERIOD_NS = 50_000_000
 SWING = 0.25  # [rad] of every joint about home
 DIP = 0.7  # [rad] half of what the shoulder leans forward into the table
 DIP_S = 6.0  # [s] from home to home
+BEGIN, END = page.marks("cost", "bench/gate_cost.py")
 PARTS = ("on_chunk, whole", "reference", "planner", "clearance", "tick")
 
 
@@ -283,6 +285,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--plans", type=int, default=3000, help="of each case (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument("--page", type=Path, help="put the table into this file")
     options = parser.parse_args(arguments)
     if options.plans < 100:
         parser.error("--plans >= 100 is needed for percentiles")
@@ -294,7 +297,8 @@ def main(arguments: list[str]) -> int:
         "14 joints": measure(2, 0.0, options.plans),
         "14 joints, into things": measure(2, DIP, options.plans),
     }
-    print(table(results))
+    shown = table(results)
+    print(shown)
     print(f"\nheap growth over 50 checks of one path: {allocated()} bytes")
     for joints, aim in AIM_MS.items():
         for name in (f"{joints} joints", f"{joints} joints, into things"):
@@ -302,6 +306,8 @@ def main(arguments: list[str]) -> int:
             verdict = "met" if found["p99"] <= aim else "NOT met"
             words = f"p99 {found['p99']:.3f} ms, of CPU time {found['cpu_p99']:.3f} ms"
             print(f"{name}: {words}; aim {aim:g} ms {verdict}")
+    if options.page:
+        page.put(options.page, BEGIN, END, shown)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     return 0

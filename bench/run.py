@@ -34,13 +34,14 @@ try:
 except ImportError as missing:
     sys.exit(f"bench: {missing}; run it with `make bench`, or `. tools/env.sh` first")
 
+import page  # noqa: E402
 from analysis import Measured, pooled, stage_table, table  # noqa: E402
 from camera import CAMERAS  # noqa: E402
 from host import machine  # noqa: E402
 from null_bundle import write_bundle  # noqa: E402
 from rounds import play  # noqa: E402
 
-BEGIN, END = "<!-- bench: written by bench/run.py -->", "<!-- /bench -->"
+BEGIN, END = page.marks("bench", "bench/run.py")
 
 
 @dataclass(frozen=True)
@@ -143,14 +144,6 @@ def report(results: dict[str, Any]) -> str:
     return "\n\n".join(words)
 
 
-def between_marks(text: str, new: str) -> str:
-    """Return ``text`` with ``new`` between the marks. Raises ValueError when they are missing."""
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f"needs {BEGIN} and {END}, each once")
-    head, rest = text.split(BEGIN)
-    return f"{head}{BEGIN}\n{new}\n{END}{rest.split(END)[1]}"
-
-
 def patiently(condition: Condition, seconds: float, folder: Path) -> dict[str, Any] | None:
     """Measure, and once more where a chain did not keep running; None: nor did it then."""
     for attempt in (1, 2):
@@ -181,8 +174,7 @@ def main(arguments: list[str]) -> int:
     text = report(results)
     print(text)
     if options.readme:
-        old = options.readme.read_text(encoding="utf-8")
-        options.readme.write_text(between_marks(old, text), encoding="utf-8")
+        page.put(options.readme, BEGIN, END, text)
     return 0
 
 

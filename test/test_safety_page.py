@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "bench" / "reactions"))
+sys.path[:0] = [str(ROOT / "bench" / "reactions"), str(ROOT / "bench")]
 
+import gate_cost  # noqa: E402
+import page  # noqa: E402
 import table  # noqa: E402
 
 PAGE = (ROOT / "docs" / "safety.md").read_text(encoding="utf-8")
@@ -84,13 +86,22 @@ def test_a_bound_that_is_not_kept_is_said(bad) -> None:
 
 
 def test_the_page_takes_the_table(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    page.write_text(PAGE, encoding="utf-8")
+    copy = tmp_path / "page.md"
+    copy.write_text(PAGE, encoding="utf-8")
     rows = table.markdown({"nan": tally(slowed=[0.05], rest=[0.1]).figures()})
     for _ in range(2):
-        table.write_page(page, rows)
-    text = page.read_text(encoding="utf-8")
+        page.put(copy, table.BEGIN, table.END, rows)
+    text = copy.read_text(encoding="utf-8")
     assert text.count("| NaN | 50 / 50 / 50 | 100 | 160 | 1 | kept |") == 1
     assert text.split(table.END)[1] == PAGE.split(table.END)[1]
+    page.put(copy, gate_cost.BEGIN, gate_cost.END, "costs")
+    assert f"{gate_cost.BEGIN}\ncosts\n{gate_cost.END}" in copy.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", ["nothing", "a b b", "b a", "b", "a"])
+def test_a_page_without_its_marks_stays_as_it_is(tmp_path: Path, text: str) -> None:
+    copy = tmp_path / "page.md"
+    copy.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match="marks"):
-        table.page_with("nothing", rows)
+        page.put(copy, "a", "b", "table")
+    assert copy.read_text(encoding="utf-8") == text

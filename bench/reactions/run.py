@@ -24,10 +24,11 @@ try:
 except ImportError as missing:
     sys.exit(f"reactions: {missing}; run it with `make reactions`, or `. tools/env.sh` first")
 
+import page  # noqa: E402
 from faults import BY_NAME, FAULTS, Fault  # noqa: E402
 from host import machine  # noqa: E402
 from rig import Rig  # noqa: E402
-from table import Tally, markdown, write_page  # noqa: E402
+from table import BEGIN, END, Tally, markdown  # noqa: E402
 
 PATIENCE = 1.5
 """[s] beyond a bound that a reaction is waited for."""
@@ -144,7 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
     shown = markdown(result["faults"])
     print(shown)
     if options.page is not None:
-        write_page(options.page, shown)
+        page.put(options.page, BEGIN, END, shown)
     good = all(found["passed"] for found in result["faults"].values())
     return 0 if good and not result.get("interrupted") else 1
 

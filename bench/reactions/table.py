@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-BEGIN, END = "<!-- reactions: written by make reactions -->", "<!-- /reactions -->"
+import page
+
+BEGIN, END = page.marks("reactions", "make reactions")
 
 
 @dataclass
@@ -80,16 +81,3 @@ def markdown(faults: dict[str, dict[str, Any]]) -> str:
             f"| {found['bound_ms']:.0f} | {found['injections']} | {result} |"
         )
     return "\n".join(lines)
-
-
-def page_with(text: str, table: str) -> str:
-    """Return a page with the table between its marks. Raises ValueError where these are missing."""
-    begin, end = text.find(BEGIN), text.find(END)
-    if begin < 0 or end < begin:
-        raise ValueError(f"the marks are missing: {BEGIN} ... {END}")
-    return text[: begin + len(BEGIN)] + "\n" + table + "\n" + text[end:]
-
-
-def write_page(path: Path, table: str) -> None:
-    """Put the table between the marks of a file."""
-    path.write_text(page_with(path.read_text(encoding="utf-8"), table), encoding="utf-8")

@@ -255,6 +255,33 @@ def test_a_second_publisher_latches_and_shows_an_error(make_world):
 
 
 @pytest.mark.parametrize(
+    ("message", "topic"), [(SafeAction, "/vla/safe_actions"), (GateLease, "/vla/lease")]
+)
+def test_a_second_gate_latches_and_is_named(make_world, message, topic):
+    """It could keep alive what the first one no longer watches."""
+    world = make_world()
+    world.enable()
+    world.send(1, speed=0.0)
+    world.until(lambda: world.unit.commander.watchdog.mode is Mode.FOLLOWING)
+    other = rclpy.create_node("other_gate", context=world.context)
+    other.create_publisher(message, topic, 1)
+
+    def told(words):
+        world.lease(GateState.ACTIVE)
+        return any(words in problem for problem in world.told[-1].problems)
+
+    world.until(lambda: told(f"2 publishers on {topic}: /fake_gate, /other_gate"))
+    assert world.unit.commander.watchdog.mode is Mode.LATCHED
+    assert world.status("Output").level == ERROR
+    other.destroy_node()
+    world.until(lambda: world.unit._problems == ())
+    world.enable()
+    followed = len(world.received)
+    world.send(9, speed=0.0)
+    world.until(lambda: len(world.received) > followed)
+
+
+@pytest.mark.parametrize(
     "kind, message", [("forward_command", Float64MultiArray), ("joint_state", JointState)]
 )
 def test_streamed_outputs_come_to_rest_when_deactivated(make_world, kind, message):

@@ -1,6 +1,8 @@
-"""Watches what else is on the output topic: one controller that listens, nobody who commands."""
+"""Watches who else is there: one controller that listens, one gate, nobody else who commands."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from rclpy.node import Node
 
@@ -18,13 +20,17 @@ SETTLING = (f"controller and publishers are in order for less than {SETTLE_NS * 
 class GraphWatch:
     """Finds the problems for which nothing may move; one thread calls, a few times a second."""
 
-    def __init__(self, owner: Node, topic: str, robot: Robot) -> None:
+    def __init__(
+        self, owner: Node, topic: str, robot: Robot, gate_topics: Sequence[str] = ()
+    ) -> None:
+        """``topic`` is the output; on each of ``gate_topics`` one gate may publish, not two."""
         controller = robot.controller
         self.others = 0  # publishers on the output topic besides this one
         self.subscribers = 0
         self._problem_ns: int | None = None
         self._owner = owner
         self._topic = topic
+        self._gate_topics = tuple(gate_topics)
         self._dry_run = controller.dry_run
         self._client: ControllerClient | None = None
         if not self._dry_run and controller.check_parameters and PARAMETERS[controller.type]:
@@ -45,11 +51,14 @@ class GraphWatch:
         if self._dry_run:
             return ()
         self.others = max(0, self._owner.count_publishers(self._topic) - 1)
-        problems: tuple[str, ...] = ()
+        crowded = [topic for topic in self._gate_topics if self._owner.count_publishers(topic) > 1]
         if self.others:
-            found = ", ".join(self._names(self._owner.get_publishers_info_by_topic(self._topic)))
-            problems = (f"{self.others + 1} publishers on {self._topic}: {found}",)
-        return problems + self._controller(now_ns)
+            crowded.insert(0, self._topic)
+        return (*map(self._crowd, crowded), *self._controller(now_ns))
+
+    def _crowd(self, topic: str) -> str:
+        names = self._names(self._owner.get_publishers_info_by_topic(topic))
+        return f"{len(names)} publishers on {topic}: {', '.join(names)}"
 
     def destroy(self) -> None:
         """Remove what was created."""

@@ -93,7 +93,8 @@ class CommandPublisher(VlaNode):
         self._entities = [(self.destroy_subscription, s) for s in subscriptions]
         publishers = (self._publisher, self._states, self._traces)
         self._entities += [(self.destroy_publisher, p) for p in publishers]
-        self.watch = GraphWatch(self, self._publisher.topic_name, self.robot)
+        gate_topics = [subscription.topic_name for subscription in subscriptions]
+        self.watch = GraphWatch(self, self._publisher.topic_name, self.robot, gate_topics)
         Report(self).add_to(self.diagnostics)
 
     def start(self) -> None:
