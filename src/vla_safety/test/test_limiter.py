@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from safety_world import make_robot, step
 
 from vla_common.core.robot import Safety
-from vla_safety.core.limiter import Limiter, slowest, towards
+from vla_safety.core.compiled import plain
+from vla_safety.core.limiter import Law, Limiter, permitted, slowest, towards
 from vla_safety.core.limits import limits_of
 from vla_safety.core.path import Path, rest, stop_rows
 from vla_safety.core.planner import Planner
@@ -65,6 +66,36 @@ def test_reachable_velocities_with_different_deceleration(v, a, d, lowest):
 def _limiter(robot):
     limits = limits_of(robot).for_grid(DT, 0.12)
     return Limiter(limits, DT, 0.03), limits
+
+
+def one_joint(room: float) -> Law:
+    """Return the law of a joint with this much room on both sides."""
+    row = dict.fromkeys(Law._fields, float("inf")) | {"low": -room, "high": room}
+    row |= {"v_max": 1.5, "brake": 8.0, "a": 0.5, "d": 0.5}
+    return Law(*(plain(np.array([value])) for value in row.values()))
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+@pytest.mark.parametrize("v", [1.2, 1.5])
+def test_whatever_is_wanted_no_velocity_beyond_the_limit_is_permitted(side, v):
+    assert permitted(one_joint(100.0), DT, 0, 0.0, side * v, side * 9.0) == side * 1.5
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+@pytest.mark.parametrize("v", [0.0, 0.3])
+def test_whatever_is_wanted_the_stop_fits_into_the_room(side, v):
+    found = side * permitted(one_joint(0.01), DT, 0, 0.0, side * v, side * 9.0)
+    way = (v + found) * DT / 2 + stopping_distance(found, 8.0, DT)
+    assert 0.0 < found <= v + 0.5
+    assert way == pytest.approx(0.01)
+    assert way <= 0.01 + 1e-12
+
+
+def test_without_a_step_nothing_is_scaled():
+    limiter, _ = _limiter(make_robot(1))
+    row = np.zeros((1, 1))
+    q, v, factor = limiter.steps(row[0], row[0], row + 1.0, row, 1.0)
+    assert (q.tolist(), v.tolist(), factor) == ([[0.0]], [[0.0]], 1.0)
 
 
 def test_direction_is_kept_from_rest():

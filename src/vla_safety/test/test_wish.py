@@ -14,14 +14,14 @@ from vla_safety.core.limiter import Law, Rows, wish
 def law(n, *, approach, v_max=inf, arm=None, **changes):
     """Return a law that limits nothing but the approach."""
     row = {key: [inf] * n for key in Law._fields}
-    row |= {"approach": [approach] * n, "v_max": [v_max] * n, "arm": arm or [True] * n}
+    row |= {"approach": [approach] * n, "v_max": [v_max] * n, "arm": arm or [1.0] * n}
     return Law(**{key: plain(np.array(value)) for key, value in (row | changes).items()})
 
 
 def wanted(a_law, step, q, v, ref_q, ref_v, k=0, scale=1.0):
     """Return what is wanted of each joint, from row ``k`` to the next."""
     rows = (np.array([x] * (k + 1)) for x in (q, v))
-    to = Rows(*map(plain, (*rows, *np.zeros((2, len(q))), np.zeros(len(q), dtype=np.bool_))))
+    to = Rows(*map(plain, (*rows, *np.zeros((3, len(q))))))
     wish(a_law, step, to, k, *(plain(np.array(ref)) for ref in (ref_q, ref_v)), scale)
     return list(to.want)
 
@@ -56,7 +56,7 @@ def test_the_arm_goes_straight_and_its_gripper_on_its_own(one, two, a, dt):
     most = 0.25 / dt
     ref = [[one, -two, 3.0]]
     found = wanted(
-        law(3, approach=a * dt, arm=[True, True, False]),
+        law(3, approach=a * dt, arm=[1.0, 1.0, 0.0]),
         (dt, most, 1.0), [0.0] * 3, [0.0] * 3, ref, [[0.0] * 3] * 2,
     )  # fmt: skip
     assert found[0] * -two == pytest.approx(found[1] * one, rel=1e-9)

@@ -341,14 +341,15 @@ class Gate:
         return ramp * (self.robot.safety.slow_scale if self.state is State.SLOW else 1.0)
 
     def _note_limits(self, now_ns: int) -> None:
-        if self.motion.clamped.any():
+        clamped, missed = self.motion.clamped.tolist(), self.motion.planner.held.tolist()
+        if any(clamped):
             self.counts.add(Reason.CLAMPED, now_ns)
-        held = self.motion.clamped | self.motion.planner.held
-        for index in np.flatnonzero(held):
-            self.clamps[self.limits.names[index]] += 1
+        held = [a or b for a, b in zip(clamped, missed)]
+        for name, is_held in zip(self.limits.names, held):
+            self.clamps[name] += is_held
         if now_ns - self._enabled_ns >= self._soft_ns:
             self.plans += 1
-            if held.any():
+            if any(held):
                 self.counts.add(Reason.HELD_BACK, now_ns)
 
     # --- watching -----------------------------------------------------------------------------

@@ -76,7 +76,7 @@ class Law(NamedTuple):
     low: Row
     high: Row
     slack: Row  # by how much the wanted velocity may be missed before a joint is held back
-    arm: Row  # whether it is not a gripper
+    arm: Row  # 1 for a joint of the arm, 0 for a gripper
     k_soft: Row
     soft_low: Row
     soft_high: Row
@@ -90,7 +90,7 @@ class Rows(NamedTuple):
     v: Row
     want: Row  # (joints,), for the work of a step
     share: Row  # (joints,), likewise
-    held: Row  # (joints,): whether a joint missed the wanted velocity
+    held: Row  # (joints,): 1 where a joint missed the wanted velocity
 
 
 def share_out(share: Row, arm: Row) -> None:
@@ -137,8 +137,19 @@ def permitted(law: Law, dt: float, i: int, q: float, v: float, new: float) -> fl
     return min(new, -slowest(-v, law.a[i], law.d[i]))
 
 
-def advance(law: Law, step: Step, to: Rows, ref_q: Row, ref_v: Row, scale: float) -> float:
-    """Fill the rows of ``to``; return the smallest share of a wanted change that was possible."""
+def advance(
+    laws: Row, step: Step, rows: tuple[Row, Row, Row], ref_q: Row, ref_v: Row, scale: float
+) -> float:
+    """Fill ``rows``; return the smallest share of a wanted change that was possible.
+
+    ``laws`` are the rows of :class:`Law`, ``rows`` those of :class:`Rows`, its last three in one:
+    taken out here, as each array that a compiled function is handed costs about half a microsecond.
+    """
+    law = Law(
+        laws[0], laws[1], laws[2], laws[3], laws[4], laws[5], laws[6], laws[7], laws[8], laws[9],
+        laws[10], laws[11],
+    )  # fmt: skip
+    to = Rows(rows[0], rows[1], rows[2][0], rows[2][1], rows[2][2])
     dt, smallest = step[0], 1.0
     want, share = to.want, to.share
     for k in range(len(to.q) - 1):
@@ -153,7 +164,7 @@ def advance(law: Law, step: Step, to: Rows, ref_q: Row, ref_v: Row, scale: float
             smallest = min(smallest, share[i])
             new = permitted(law, dt, i, q[i], v[i], v[i] + share[i] * (want[i] - v[i]))
             if abs(want[i] - new) > law.slack[i]:
-                to.held[i] = True
+                to.held[i] = 1.0
             to.v[k + 1][i] = new
             to.q[k + 1][i] = q[i] + (v[i] + new) * (0.5 * dt)
     return smallest
@@ -184,19 +195,24 @@ class Limiter:
         self._step = (dt, self.gain, self.damping)
         a, d = limits.a_max * dt, limits.d_max * dt
         slack = np.where(limits.gripper, GRIPPER_NOTICE, NOTICE) * limits.v_max
-        self._law = Law(
-            v_max=plain(limits.v_max.copy()),
-            a=plain(a),
-            d=plain(d),
-            brake=plain(limits.d_max.copy()),
-            low=plain(limits.q_min.copy()),
-            high=plain(limits.q_max.copy()),
-            slack=plain(slack),
-            arm=plain(~limits.gripper),
-            k_soft=plain(limits.k_soft.copy()),
-            soft_low=plain(limits.soft_min.copy()),
-            soft_high=plain(limits.soft_max.copy()),
-            approach=plain(RESERVE * np.minimum(a, d)),
+        self._laws = plain(
+            np.array(
+                Law(
+                    v_max=limits.v_max,
+                    a=a,
+                    d=d,
+                    brake=limits.d_max,
+                    low=limits.q_min,
+                    high=limits.q_max,
+                    slack=slack,
+                    arm=~limits.gripper,
+                    k_soft=limits.k_soft,
+                    soft_low=limits.soft_min,
+                    soft_high=limits.soft_max,
+                    approach=RESERVE * np.minimum(a, d),
+                ),
+                dtype=np.float64,
+            )
         )
 
     def steps(
@@ -210,9 +226,7 @@ class Limiter:
         """
         rows_q, rows_v = np.empty_like(ref_q), np.empty_like(ref_v)
         rows_q[0], rows_v[0] = q, v
-        work = np.empty((2, len(q)))
-        held = np.zeros(len(q), dtype=np.bool_)
-        rows = Rows(plain(rows_q), plain(rows_v), plain(work[0]), plain(work[1]), plain(held))
-        factor = advance(self._law, self._step, rows, plain(ref_q), plain(ref_v), float(scale))
-        self.held = np.asarray(rows.held)
-        return np.asarray(rows.q), np.asarray(rows.v), factor
+        rows = plain(rows_q), plain(rows_v), plain(np.zeros((3, len(q))))
+        factor = advance(self._laws, self._step, rows, plain(ref_q), plain(ref_v), float(scale))
+        self.held = np.asarray(rows[2][2]) != 0.0
+        return np.asarray(rows[0]), np.asarray(rows[1]), factor

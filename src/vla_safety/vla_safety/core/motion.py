@@ -51,6 +51,7 @@ class Motion:
         self._limits = limits
         self._jump = safety.jump_factor * limits.v_max
         self._jump[limits.gripper] = np.inf
+        self._turns = bool(limits.continuous.any())
         slack = CLAMP_SHARE * (limits.q_max - limits.q_min)
         self._low, self._high = limits.q_min - slack, limits.q_max + slack
         self.path: Path | None = None
@@ -125,7 +126,7 @@ class Motion:
         self.clamped = np.asarray(((rows < self._low) | (rows > self._high)).any(axis=0))
         rows = self.inside(rows)
         turning = limits.continuous
-        if turning.any():
+        if self._turns:
             part = np.unwrap(np.vstack((q[turning], rows[:, turning])), axis=0)
             rows[:, turning] = part[1:]
         return rows
