@@ -30,6 +30,8 @@ from host import machine  # noqa: E402
 from rig import Rig  # noqa: E402
 from table import BEGIN, END, Tally, markdown  # noqa: E402
 
+SAY_EVERY = 25
+"""Injections after which a line is printed where nobody watches a terminal."""
 PATIENCE = 1.5
 """[s] beyond a bound that a reaction is waited for."""
 
@@ -104,6 +106,8 @@ def _measure(rig: Rig, fault: Fault, count: int, tallies: dict[str, Tally]) -> N
         if sys.stderr.isatty():
             last = f"{1e3 * tally.slowed[-1]:.0f} ms" if tally.slowed else "no reaction"
             print(f"{fault.name} {number + 1}/{count}: {last}   ", end="\r", file=sys.stderr)
+        elif (number + 1) % SAY_EVERY == 0 and number + 1 < count:
+            print(f"{fault.name} {number + 1}/{count}", file=sys.stderr)
     found = tally.figures()
     print(
         f"{fault.name:<18}{found.get('begins_p50_ms', 0.0):>7.1f} "

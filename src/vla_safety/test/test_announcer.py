@@ -9,7 +9,7 @@ from safety_world import World, make_robot
 from vla_common.core.trace import Trace
 from vla_safety.core.announcer import REPORT_NS, Announcer
 from vla_safety.core.path import Path, rest
-from vla_safety.core.state_machine import State
+from vla_safety.core.state_machine import Change, State
 from vla_safety.core.values import Plan
 
 LEASE_NS, PERIOD_NS = 60, 50
@@ -134,3 +134,18 @@ def test_no_news_is_reported_every_second(announcer):
     assert announcer.output(report(counts=(1,)), (), False, 5 + REPORT_NS).report
     assert announcer.output(report(), (), False, 4 + 2 * REPORT_NS).report is None
     assert announcer.output(report(), (), False, 5 + 2 * REPORT_NS).report
+
+
+def test_two_changes_at_once_are_told_each_with_its_own_cause_and_time(announcer):
+    now = report(
+        State.LATCHED, previous=State.STOPPING, since_ns=7, cause="at rest", transitions=3,
+        min_epoch=5,
+    )  # fmt: skip
+    first = Change(2, State.ACTIVE, State.STOPPING, "estop_pressed", 6)
+    last = Change(3, State.STOPPING, State.LATCHED, "at rest", 7)
+    told = announcer.output(now, (first, last), False, 8).changes
+    assert told[1] == now
+    assert told[0] == dataclasses.replace(
+        now, state=State.STOPPING, previous=State.ACTIVE, since_ns=6, cause="estop_pressed",
+        transitions=2,
+    )  # fmt: skip

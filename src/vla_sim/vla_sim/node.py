@@ -20,7 +20,7 @@ from vla_common.convert import ns_to_stamp
 from vla_common.core.clock import read_both
 from vla_common.core.deadline import DeadlineLoop
 from vla_common.core.errors import ConfigError, UserError
-from vla_common.core.priority import raise_priority
+from vla_common.core.priority import raise_named, raise_priority
 from vla_common.node import VlaNode, run
 from vla_sim import controller_parameters, report
 from vla_sim.cli import ros_arguments
@@ -37,6 +37,7 @@ STATES_EVERY = 2  # control cycles: joint states at 100 Hz
 # SCHED_FIFO: a real arm and real cameras do not wait for the computer that commands them.
 PRIORITY = 20  # of the process, and of the control loop
 CAMERAS_PRIORITY = 5
+RASTERIZER = "llvmpipe"  # threads of Mesa, with which OpenGL computes where there is no GPU
 TASK_EVERY = 10  # control cycles
 
 
@@ -110,6 +111,7 @@ class SimArm(VlaNode):
         ]
         if self._gl is not None:
             self._gl.submit(raise_priority, CAMERAS_PRIORITY)
+            raise_named(RASTERIZER, CAMERAS_PRIORITY)
         for loop in self._loops:
             loop.start()
 
