@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 import page
+
 from vla_common.core.robot import Robot, from_parameters, read_parameters
 from vla_common.core.trace import Trace
 from vla_safety.core import clearance
