@@ -161,6 +161,7 @@ def test_how_far_is_off(span, far):
 @pytest.mark.parametrize("act", ["catch_up", "before_enable"])
 def test_the_measured_pose_is_taken_at_a_standstill(act):
     found = Standing()
+    found.anchoring.told([0.0, 0.0], START)  # far from here
     found.joints.lag_ticks = 5
     found.measured([1.01, 1.0])
     getattr(found.anchoring, act)(START)
@@ -169,6 +170,29 @@ def test_the_measured_pose_is_taken_at_a_standstill(act):
     getattr(found.anchoring, act)(START)
     assert found.motion.path.q[0].tolist() == [1.1, 1.0]
     assert found.joints.lag_ticks == (0 if act == "catch_up" else 5)
+
+
+def test_where_the_publisher_has_nothing_to_say_the_measured_pose_is_taken_once_an_enable():
+    """One that was started anew does not know which path the arm followed last."""
+    found = Standing()
+
+    def begins(q):
+        found.measured(q)
+        changed = found.anchoring.before_enable(START)
+        return changed, found.motion.path.q[0].tolist()
+
+    assert begins([1.001, 1.0]) == (True, [1.001, 1.0])
+    assert begins([1.002, 1.0]) == (False, [1.001, 1.0])  # that is noise, and no news
+    assert begins([1.03, 1.0]) == (True, [1.03, 1.0])  # that is not
+    found.anchoring.begin()
+    assert begins([1.031, 1.0]) == (True, [1.031, 1.0])
+    found.anchoring.told([1.035, 1.0], START)
+    assert begins([1.031, 1.0]) == (True, [1.035, 1.0])
+    found.anchoring.told([], START)  # now it was started anew
+    assert begins([1.031, 1.0]) == (True, [1.031, 1.0])
+    found.anchoring.told([1.035, 1.0], START)
+    found.anchoring.begin()
+    assert begins([1.036, 1.0]) == (True, [1.036, 1.0])
 
 
 @pytest.mark.parametrize("act", ["catch_up", "before_enable"])
@@ -196,7 +220,7 @@ def test_nor_while_the_arm_moves():
         ([1.0, 1.0], [0.97, 1.0], [1.0, 1.0]),  # it droops under its load
         ([1.04, 1.0], [1.019, 1.0], [1.04, 1.0]),  # stopped elsewhere by the publisher
         ([1.0, 1.0], [0.9, 1.0], [0.9, 1.0]),  # moved by hand
-        ([], [0.985, 1.0], [1.0, 1.0]),
+        ([], [0.985, 1.0], [0.985, 1.0]),  # it does not say
         ([], [0.97, 1.0], [0.97, 1.0]),
         ([1.0], [0.97, 1.0], [0.97, 1.0]),  # of another arm
     ],

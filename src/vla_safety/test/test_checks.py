@@ -2,10 +2,21 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from safety_world import ROS, World, make_robot
 
 from vla_common.core.trace import Trace
-from vla_safety.core.checks import MAX_EPOCH, MAX_STAMP, InputCheck, Refused, check_names, rows_of
+from vla_safety.core.checks import (
+    EPOCHS_AHEAD,
+    MAX_EPOCH,
+    MAX_STAMP,
+    UNIX_EPOCHS,
+    InputCheck,
+    Refused,
+    check_names,
+    rows_of,
+)
 from vla_safety.core.limits import limits_of
 from vla_safety.core.reasons import Reason
 
@@ -27,6 +38,9 @@ def raw(**changes):
     return world.raw(np.zeros((8, 3)), **changes)
 
 
+LAST_EPOCH = UNIX_EPOCHS + EPOCHS_AHEAD
+
+
 def reason_of(checks, offset=ROS, **changes):
     """Return why a chunk is refused; None when it is not."""
     try:
@@ -41,7 +55,8 @@ def reason_of(checks, offset=ROS, **changes):
     ("field", "good", "bad", "reason"),
     [
         ("epoch", 0, -1, Reason.SHAPE),
-        ("epoch", MAX_EPOCH, MAX_EPOCH + 1, Reason.SHAPE),
+        ("epoch", LAST_EPOCH, LAST_EPOCH + 1, Reason.OUT_OF_ORDER),
+        ("epoch", LAST_EPOCH, MAX_EPOCH + 1, Reason.SHAPE),
         ("seq", 0, -1, Reason.SHAPE),
         ("seq", 2 * INT64 - 1, 2 * INT64, Reason.SHAPE),
         ("step_dt", 0.01, np.nextafter(0.01, 0.0), Reason.STEP),
@@ -143,3 +158,16 @@ def test_epoch_zero_is_good_until_it_is_void(checks):
     assert reason_of(checks, epoch=0, seq=4) is Reason.OLD_EPOCH
     checks.void_old_plans()
     assert checks.min_epoch == 1
+
+
+@given(st.lists(st.integers(0, MAX_EPOCH), min_size=1, max_size=5))
+def test_whatever_epochs_come_once_there_are_later_ones_for_long(epochs):
+    """A flipped bit must not void all epochs to come."""
+    robot = make_robot(3)
+    checks = InputCheck(limits_of(robot), robot.safety)
+    for epoch in epochs:
+        if reason_of(checks, epoch=epoch) is None:
+            checks.accept(checks.check(raw(epoch=epoch), NOW, ROS))
+        checks.void_old_plans()
+        assert reason_of(checks, epoch=checks.min_epoch) is None
+    assert checks.min_epoch <= UNIX_EPOCHS + len(epochs) * (EPOCHS_AHEAD + 1)

@@ -101,6 +101,23 @@ def test_lowered_clocks_slow_down_until_they_are_not(peer):
     assert peer.spin(lambda: peer.state() == SafetyState.ACTIVE, 2.0)
 
 
+# --- a pause ----------------------------------------------------------------------------------
+def test_a_button_must_be_heard_anew_after_a_pause_and_does_not_latch_for_it(peer):
+    peer.estop.publish(EmergencyStop(source="button", pressed=False))
+    assert peer.spin(lambda: peer.gate.gate.estop.seen)
+    peer.gate.trigger_deactivate()
+    time.sleep(0.4)  # longer than its patience
+    peer.gate.trigger_activate()
+
+    def said():
+        peer.estop.publish(EmergencyStop(source="button", pressed=False))
+        return not peer.gate.gate.estop.unheard()
+
+    assert "e-stop not heard yet: button" in peer.call("enable").message
+    assert peer.spin(said)
+    assert peer.state() == SafetyState.INACTIVE
+
+
 # --- the service and the topic ----------------------------------------------------------------
 def test_the_service_latches_and_each_change_is_published(peer):
     peer.enable()

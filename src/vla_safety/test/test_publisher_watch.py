@@ -208,6 +208,23 @@ def test_enable_begins_where_the_publisher_left_the_arm():
 
 @pytest.mark.parametrize("rest", [(), (0.013, 0.0), (math.nan, 0.0, 0.0), None, "abc", (0.5, 0, 0)])
 def test_what_the_publisher_says_counts_only_where_the_arm_is(rest):
-    assert left(World(make_robot(3)).enabled(), rest, (0.0, 0.001, 0.0)).tolist() == [0, 0, 0]
+    near = left(World(make_robot(3)).enabled(), rest, (0.0, 0.001, 0.0)).tolist()
+    assert near == ([0.0, 0.0, 0.0] if rest == (0.5, 0, 0) else [0.0, 0.001, 0.0])
     found = left(World(make_robot(3)).enabled(), rest, (0.3, 0.0, 0.0))
     assert found.tolist() == [0.3, 0.0, 0.0]
+
+
+def test_enable_right_after_reset_waits_until_the_publisher_has_heard_where_motion_begins():
+    """Both requests may be served before the next tick."""
+    world, rest = World(make_robot(3)).enabled(), [0.013, 0.0, 0.0]
+    world.gate.stop(world.now)
+    world.run(1500)
+    world.gate.on_rest(rest, world.now)
+    assert world.gate.reset(world.now)[0]
+    blocked = "joint_command_publisher has not heard yet where the arm stands"
+    assert world.gate.enable(world.now) == (False, f"refused: {blocked}")
+    said = world.tick(1.0).action
+    assert said.positions.tolist() == [rest] and not said.velocities.any()
+    world.publisher()
+    assert world.gate.enable(world.now)[0]
+    assert world.gate.motion.command(world.now)[0].tolist() == rest

@@ -49,6 +49,16 @@ class TestJoints:
         assert joints.update([None, "j0"], [1.0, 0.7], [], 5)
         assert joints.q.tolist() == [0.7, 0.3]
 
+    @pytest.mark.parametrize("nan", [float("nan"), float("inf")])
+    def test_what_others_do_not_have_is_no_fault(self, nan):
+        """joint_state_broadcaster sends NaN for an interface that is missing."""
+        joints = watch()
+        assert joints.update(["wheel", "j0", "j1"], [nan, 0.1, 0.2], [nan, 0.3, 0.4], 0)
+        assert (joints.q.tolist(), joints.v.tolist()) == ([0.1, 0.2], [0.3, 0.4])
+        assert not joints.update(["wheel", "j0"], [0.0, nan], [0.0, 0.0], 1)
+        assert joints.update(["wheel", "j0"], [0.0, 0.2], [0.0, nan], 100 * MS)  # measured then
+        assert joints.v == pytest.approx([1.0, 0.4])
+
     @pytest.mark.parametrize(
         ("names", "q"),
         [

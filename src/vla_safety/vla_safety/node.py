@@ -117,6 +117,9 @@ class SafetyGate(VlaNode):
         self._inbox.clear()
         self._alarm_ns = 0
         self._armed, self._blocked_ns = False, time.monotonic_ns()
+        if self.gate is not None:
+            with self._lock:
+                self.gate.estop.wait_anew(time.monotonic_ns())
         self.loop = DeadlineLoop("gate", PERIOD_NS, self._work, self.fatal)
         self.loop.start()
         if self._estop is not None and self.gate is not None:

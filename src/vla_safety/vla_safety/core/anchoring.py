@@ -24,6 +24,11 @@ class Anchoring:
         self._motion = motion
         self._far = np.minimum(ANCHOR, ANCHOR_SHARE * (limits.q_max - limits.q_min))
         self._rest: Array | None = None
+        self._placed = False  # at the measured pose since the last enable, as no rest was told
+
+    def begin(self) -> None:
+        """Note an enable: what was known of where the arm stands is no longer true."""
+        self._rest, self._placed = None, False
 
     def told(self, positions: Any, now_ns: int) -> None:
         """Take where the publisher's last command left the arm; anything else forgets it."""
@@ -41,15 +46,16 @@ class Anchoring:
         it; after a stop that the publisher made this is not where the gate's last path ended. To
         begin anywhere else would be a step, as an arm under load stands a little beside its
         command. An arm that is further away than one that fell behind was moved, whoever did it:
-        motion begins where it is measured.
+        motion begins where it is measured. So it does where the publisher has nothing to say, as
+        it was started anew: nobody knows then which of the last paths the arm followed.
         """
         motion, rest = self._motion, self._rest
         if self._joints.stale(now_ns) or not motion.at_rest(now_ns):
             return False
         if rest is not None and (self._joints.error(rest) <= self._joints.lag).all():
-            start = rest
-        elif motion.path is None or self.off(now_ns):
-            start = self._measured(now_ns)
+            start, self._placed = rest, False
+        elif motion.path is None or self.off(now_ns) or not (self._placed or rest is not None):
+            start, self._placed = self._measured(now_ns), True
         else:
             return False
         start = motion.inside(start)

@@ -17,6 +17,10 @@ MAX_ROWS = 1024
 MAX_STEP = 1.0
 """Longest time between rows that is taken for a plan [s]."""
 MAX_EPOCH = 0xFFFF_FFFF - 1
+UNIX_EPOCHS = 1 << 31
+"""Epochs begin at the time in Unix seconds, which stays below this until 2038."""
+EPOCHS_AHEAD = 1 << 28
+"""An epoch further ahead is refused. Later ones void all before: the greatest would leave none."""
 INT64 = 1 << 63
 MAX_STAMP = (1 << 31) * 1_000_000_000
 """First ROS time that a stamp's 32-bit seconds cannot hold [ns]."""
@@ -132,6 +136,8 @@ class InputCheck:
     def _check_order(self, plan: Plan) -> None:
         if plan.epoch < self.min_epoch:
             raise Refused(Reason.OLD_EPOCH)
+        if plan.epoch > max(self.min_epoch, UNIX_EPOCHS) + EPOCHS_AHEAD:
+            raise Refused(Reason.OUT_OF_ORDER)
         if self.last is None:
             return
         if (plan.epoch, plan.seq) == self.last:

@@ -223,10 +223,13 @@ class Gate:
 
     def enable(self, now_ns: int) -> tuple[bool, str]:
         """Let plans pass from here on, beginning where the arm stands."""
+        if self.state in IDLE:
+            self._say_where_it_begins(now_ns)
         blocked = self.enable_blocked_by(now_ns)
         if blocked:
             return False, "refused: " + "; ".join(blocked)
         self.joints.forgive()
+        self.anchoring.begin()
         self.announcer.handover.begin(self.motion.path)
         self.checks.void_old_plans()
         self.causes.enabled()
@@ -384,9 +387,12 @@ class Gate:
                 self._hold(Reason.LAGGING, now_ns)
             if self.state is State.HOLD and Reason.LAGGING in self.causes.holding:
                 self.anchoring.catch_up(now_ns)
-        elif (
-            self.state in IDLE and not joints.stale(now_ns) and self.anchoring.before_enable(now_ns)
-        ):
+        elif self.state in IDLE:
+            self._say_where_it_begins(now_ns)
+
+    def _say_where_it_begins(self, now_ns: int) -> None:
+        """Tell the publisher where an enable will begin; it is refused until that was heard."""
+        if self.anchoring.before_enable(now_ns):
             self.announcer.path(self.motion.rest_of_path(now_ns), None, self.state, now_ns)
             self._begin_seq = self.announcer.seq
 

@@ -21,14 +21,19 @@ MAX_NAME = 256
 """Characters of an emergency stop source's name."""
 
 
-def vector(values: Any, size: int) -> Array | None:
-    """Return ``values`` as (size,) float64; None when they are not that many finite numbers."""
+def numbers(values: Any, size: int) -> Array | None:
+    """Return ``values`` as (size,) float64; None when they are not that many numbers."""
     try:
         result = np.array(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         return None
-    good = result.shape == (size,) and bool(np.isfinite(result).all())
-    return result if good else None
+    return result if result.shape == (size,) else None
+
+
+def vector(values: Any, size: int) -> Array | None:
+    """Return ``values`` as (size,) float64; None when they are not that many finite numbers."""
+    result = numbers(values, size)
+    return result if result is not None and np.isfinite(result).all() else None
 
 
 def _shown(name: str) -> str:
@@ -61,24 +66,31 @@ class JointWatch:
         self.lag_ticks = 0
 
     def update(self, names: Any, positions: Any, velocities: Any, now_ns: int) -> bool:
-        """Take a joint state; return whether it was usable. Joints of others are ignored."""
+        """Take a joint state; return whether it was usable.
+
+        Joints of others are ignored; joint_state_broadcaster sends NaN for what they do not have.
+        """
         if isinstance(names, str) or not isinstance(names, Sequence):
             return False
-        q = vector(positions, len(names))
-        if q is None:
+        every = numbers(positions, len(names))
+        if every is None:
             return False
-        v = vector(velocities, len(names))
         from_, to = self._map(tuple(names))
         if not to:
             return True
-        if v is None:
+        q = every[from_]
+        if not np.isfinite(q).all():
+            return False
+        speeds = numbers(velocities, len(names))
+        v = None if speeds is None else speeds[from_]
+        if v is None or not np.isfinite(v).all():
             elapsed = (now_ns - self._seen_ns[to]) * 1e-9
             usable = (self._seen_ns[to] >= 0) & (elapsed > 1e-4)
-            speed = (q[from_] - self.q[to]) / np.maximum(elapsed, 1e-4)
+            speed = (q - self.q[to]) / np.maximum(elapsed, 1e-4)
             self.v[to] = np.where(usable, speed, self.v[to])
         else:
-            self.v[to] = v[from_]
-        self.q[to] = q[from_]
+            self.v[to] = v
+        self.q[to] = q
         self._seen_ns[to] = now_ns
         self.fresh = True
         return True
@@ -170,6 +182,10 @@ class EstopWatch:
         """From now on the gate's own source must be heard."""
         self._own = name
         self._sources[name, True] = (None, now_ns)
+
+    def wait_anew(self, now_ns: int) -> None:
+        """From now on all sources must be heard again: for a while nobody listened to them."""
+        self._sources = dict.fromkeys(self._sources, (None, now_ns))
 
     def update_own(self, pressed: Any, now_ns: int) -> None:
         """Take a heartbeat of the source that :meth:`expect` named."""
