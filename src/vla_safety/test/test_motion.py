@@ -200,6 +200,20 @@ def test_before_its_first_row_a_plan_goes_on_backwards():
     assert v[:, 1] == pytest.approx([-0.4] * 3)
 
 
+@pytest.mark.parametrize("rows", [1, 2])
+def test_short_plans_are_followed_too(rows):
+    """Of one row there is no slope to go on with; of two there is."""
+    motion = motion_of()
+    motion.anchor(np.zeros(2), START - LEAD_NS)
+    targets = 0.02 * np.arange(1, rows + 1)[:, None] * [1.0, -1.0]
+    curve, near = motion.reference(plan(targets, START), START)
+    assert near
+    before = curve.position(START)
+    assert before == pytest.approx([0.02, -0.02] if rows == 1 else [0.0, 0.0], abs=1e-12)
+    assert motion.follow(curve, START, 1.0) is None
+    assert motion.path.q[-1][0] > 0.0 > motion.path.q[-1][1]
+
+
 def test_an_error_is_made_good_without_haste_and_without_overshoot():
     motion = motion_of(follow_ms=100.0)
     motion.anchor(np.zeros(2), START - LEAD_NS)
