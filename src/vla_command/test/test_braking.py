@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vla_command.core.braking import brake
@@ -87,6 +87,17 @@ def test_nothing_to_brake():
     assert brake(cruise([0.6, 0.3, 0.1]), NOW + 10**12, NOW + 10**12, limits) is None
 
 
+@pytest.mark.parametrize("lead_ns", [0, 8 * MS])
+def test_an_arm_that_stands_for_a_moment_does_not_begin_to_move(lead_ns):
+    v = np.zeros((24, 3))
+    v[12:20] = 0.05 * np.arange(1, 9)[:, None]
+    v[20:23] = 0.1 * np.arange(3, 0, -1)[:, None]
+    slowed = brake(track_of(v), NOW + 50 * MS, NOW + 50 * MS + lead_ns, reach(6.0, 6.0, 3))
+    assert not slowed.positions.any() and not slowed.velocities.any()
+    # a controller that has the path gets at least one row in its place
+    assert slowed.end_ns > NOW + 50 * MS
+
+
 def test_the_next_joint_may_speed_up_meanwhile():
     v = np.array([[0.5, 0.2 + 0.04 * i, 0.0] for i in range(12)])
     v = np.vstack((v, v[-1] * np.linspace(0.9, 0.0, 10)[:, None]))
@@ -144,3 +155,37 @@ def test_whatever_the_motion_it_keeps_to_the_path_and_the_limits(seed, offset_ns
     same_way = seen[1:] * seen[:-1] > 0.0
     allowed = np.where(same_way, np.where(grows, a, d), max(a, d))
     assert (np.abs(change) <= allowed + slack).all()
+
+
+def from_rest(seed, a):
+    """Return a random motion whose joints speed up and brake by exactly ``a`` (joints,)."""
+    rng = np.random.default_rng(seed)
+    v, target = [np.zeros(len(a))], rng.uniform(-1.0, 1.0, len(a))
+    for _ in range(rng.integers(3, 20)):
+        if rng.random() < 0.2:
+            target = rng.uniform(-1.0, 1.0, len(a)) * (rng.random(len(a)) < 0.8)
+        v.append(v[-1] + np.clip(target - v[-1], -a * 0.01, a * 0.01))
+    while v[-1].any():
+        v.append(np.sign(v[-1]) * np.maximum(np.abs(v[-1]) - a * 0.01, 0.0))
+    return track_of(np.array(v))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    limit=st.lists(st.sampled_from([1.0, 3.0, 6.0, 7.3]), min_size=1, max_size=3),
+    row=st.integers(0, 30),
+    offset_ns=st.integers(-3, 3),
+)
+@example(seed=15445, limit=[1.0, 1.0], row=12, offset_ns=2)  # stops at a knot, but for rounding
+@example(seed=16921, limit=[1.0, 7.3], row=8, offset_ns=0)
+@example(seed=34413, limit=[3.0, 7.3, 1.0], row=8, offset_ns=-2)
+def test_times_rise_where_the_track_uses_all_of_the_limits(seed, limit, row, offset_ns):
+    a, begin_ns = np.array(limit), NOW + row * STEP + offset_ns
+    whole = from_rest(seed, a)
+    slowed = brake(whole, begin_ns, begin_ns, Reach(a, a, np.full(len(a), 2.0)))
+    if slowed is None:
+        return
+    assert (np.diff(slowed.times_ns) > 0).all()
+    assert not slowed.velocities[-1].any()
+    assert slowed.end_ns < whole.end_ns + STEP

@@ -34,6 +34,8 @@ class Unit(Commander):
             self.tell(first.positions[0], first.start_ns - 20 * MS)
             assert super().on_path(first, first.start_ns - 20 * MS) is not None
             self.accepted -= 1
+            for at in range(first.start_ns - 10 * MS, now_ns, TICK):
+                self.tick(at)
         elif self.watchdog.mode is Mode.FOLLOWING and usable:
             self.tell(q[0] if self.track is None else self.track.positions[-1][0], now_ns)
         return super().on_path(path, now_ns)
@@ -129,6 +131,7 @@ def test_an_arm_that_fell_behind_is_commanded_to_where_it_stands(away):
     now, speeds, before = unit.track.end_ns, [0.0], unit.track.positions[-1]
     for at in range(NOW, now, TICK):
         unit.on_gate(GateState.ACTIVE, at + LEASE, at)
+        unit.tick(at)
     for i in range(60):
         unit.on_gate(GateState.HOLD, now + LEASE, now)
         if i % 5 == 0:
@@ -276,7 +279,7 @@ def test_latched_until_a_fresh_enable():
     unit = commander()
     unit.on_path(path(NOW), NOW)
     unit.tick(NOW + 70 * MS)
-    now = NOW + 100 * MS
+    now = NOW + 300 * MS
     for state in (GateState.ACTIVE, GateState.SLOW, GateState.HOLD, GateState.STOPPING):
         unit.on_gate(state, now + LEASE, now)
         assert unit.on_path(path(now, seq=9, state=state), now) is None
@@ -431,6 +434,7 @@ class LatchMachine(RuleBasedStateMachine):
         self.unit = Commander(BOUNDS, LEASE, streamed=False)
         self.may_move, self.seen_idle, self.until = False, False, 0
         self.stopped_ns = None  # when the path of a latched gate, followed last, comes to its end
+        self.left = False  # the gate was disabled while a path was followed: it may brake
 
     def hear(self, state, until):
         if until < self.until:
@@ -438,8 +442,9 @@ class LatchMachine(RuleBasedStateMachine):
         self.until = min(until, self.now + LEASE)
         over = self.stopped_ns is not None and self.now >= self.stopped_ns
         if state in (0, 1) or (state == 6 and (over or not self.may_move)):
+            self.left = self.left or self.may_move
             self.seen_idle, self.may_move = True, False
-        elif state in (2, 3) and self.seen_idle and self.now < self.until:
+        elif state in (2, 3, 4) and self.seen_idle and self.now < self.until:
             self.seen_idle, self.may_move = False, True
 
     @rule(state=st.integers(0, 6), late=st.sampled_from([0, 0, 0, 1, 30, 90]))
@@ -457,8 +462,10 @@ class LatchMachine(RuleBasedStateMachine):
         if good:
             self.hear(state, sent.valid_until_ns)
         out = self.unit.on_path(sent, self.now)
-        assert out is None or (self.may_move and good)
+        assert out is None or (good and (self.may_move or self.left))
+        assert out is None or not out.velocities[-1].any()
         if out is not None:
+            self.left = False
             end_ns = self.now + int(out.from_start_ns[-1])
             self.stopped_ns = end_ns if state == GateState.LATCHED else None
 
@@ -468,7 +475,8 @@ class LatchMachine(RuleBasedStateMachine):
         out = self.unit.tick(self.now)
         lost = self.may_move and self.now >= self.until
         self.may_move = self.may_move and not lost
-        assert out is None or (lost and not out.velocities[-1].any())
+        assert out is None or ((lost or self.left) and not out.velocities[-1].any())
+        self.left = False
 
     @invariant()
     def agrees(self):

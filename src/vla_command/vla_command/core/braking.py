@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vla_command.core.playback import Reach, Track, bridge_accelerations
+from vla_command.core.playback import Reach, Track, bridge_accelerations, standing
 
 SHARES = np.linspace(1.0, 0.0, 21)
 """Of the hardest braking that the speed permits: the first one that fits is taken."""
@@ -19,6 +19,11 @@ SHORTEST_NS = 200_000
 """Knots sooner than this are passed over."""
 HARDEST = 1000.0
 """Slowing of the pace at most [1/s]: a joint that hardly moves would stand within a moment."""
+
+STOPPED = 1e-9
+"""Squares of a pace smaller than this are rounding: the arm stands."""
+STAND_NS = 10_000_000
+"""A track that only stands has a second knot so much later, to be sent."""
 
 SAME = 1e-6
 """Stops nearer to each other than this are the same [rad or m]."""
@@ -40,9 +45,10 @@ class _Ride:
         speed = np.maximum(np.maximum(np.abs(self.slope), np.abs(slope)), 1e-9)
         rates = SHARES * min(float((limit / speed).min()), HARDEST)
         left = pace * pace - 2.0 * rates * span
-        stops = left <= 0.0
-        paces = np.sqrt(np.maximum(left, 0.0))
-        ways = np.where(stops, pace * pace / np.maximum(2.0 * rates, 1e-9), span)
+        stops = left <= STOPPED
+        paces = np.sqrt(np.where(stops, 0.0, left))
+        ways = np.minimum(pace * pace / np.maximum(2.0 * rates, 1e-9), span)
+        ways = np.where(stops, ways, span)
         times = 2.0 * ways / (pace + paces)
         ends = np.repeat(q[None], len(rates), axis=0)
         for i in np.flatnonzero(stops):
@@ -68,9 +74,26 @@ def brake(track: Track, now_ns: int, begin_ns: int, reach: Reach) -> Track | Non
 
     None where the track itself stops as soon: it stands, or a joint brakes as hard as it may.
     """
+    slowed = _slowed(track, begin_ns, reach)
+    if slowed is None or begin_ns == now_ns:
+        return slowed
+    q0, v0 = track.state_at(now_ns)
+    before = (track.times_ns > now_ns) & (track.times_ns < begin_ns - SHORTEST_NS)
+    return Track(
+        np.concatenate(([now_ns], track.times_ns[before], slowed.times_ns)),
+        np.vstack((q0, track.positions[before], slowed.positions)),
+        np.vstack((v0, track.velocities[before], slowed.velocities)),
+    )
+
+
+def _slowed(track: Track, begin_ns: int, reach: Reach) -> Track | None:
     ride = _Ride(track, begin_ns, reach)
-    if begin_ns >= track.end_ns or not ride.slope.any():
+    later = track.times_ns > begin_ns
+    if not later.any():
         return None
+    if not ride.slope.any():  # it stands, for a moment or for good
+        moves = (track.positions[later] != ride.q).any() or track.velocities[later].any()
+        return standing(ride.q, begin_ns, begin_ns + STAND_NS) if moves else None
     for i in np.flatnonzero(track.times_ns > begin_ns + SHORTEST_NS):
         if ride.to(int(track.times_ns[i]), track.positions[i], track.velocities[i]):
             break
@@ -78,12 +101,5 @@ def brake(track: Track, now_ns: int, begin_ns: int, reach: Reach) -> Track | Non
         return None
     times, q, v = (np.array(column) for column in zip(*ride.rows))
     times_ns = begin_ns + np.round(times * 1e9).astype(np.int64)
-    if begin_ns == now_ns:
-        return Track(times_ns, q, v)
-    q0, v0 = track.state_at(now_ns)
-    before = (track.times_ns > now_ns) & (track.times_ns < begin_ns - SHORTEST_NS)
-    return Track(
-        np.concatenate(([now_ns], track.times_ns[before], times_ns)),
-        np.vstack((q0, track.positions[before], q)),
-        np.vstack((v0, track.velocities[before], v)),
-    )
+    at_least = np.arange(len(times_ns))  # they rise, even where rounding made them the same
+    return Track(np.maximum.accumulate(times_ns - at_least) + at_least, q, v)

@@ -71,7 +71,7 @@ class Bounds:
             q_min=q_min - margin,
             q_max=q_max + margin,
             v_max=fastest,
-            reach=Reach(np.minimum(a_max, most), np.minimum(d_max, most), fastest),
+            reach=Reach(np.minimum(a_max, most), np.minimum(d_max, most), fastest, q_min, q_max),
             horizon_ns=round(robot.safety.max_horizon_ms * 1e6),
             jump=jump,
             astray=jump + robot.safety.tracking_tolerance,

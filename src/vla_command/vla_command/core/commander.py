@@ -9,11 +9,12 @@ import numpy as np
 from vla_command.core.braking import brake
 from vla_command.core.checks import Bounds, Refusal, check, check_jump
 from vla_command.core.path import GateState, SafePath
-from vla_command.core.playback import Track, join
+from vla_command.core.playback import Track, join, standing
 from vla_command.core.trajectory import Sample, Trajectory, rows_to_come, sample
 from vla_command.core.watchdog import IDLE, Mode, Watchdog
 
 NOWHERE = np.empty(0)
+STOPPED = frozenset({GateState.STOPPING, GateState.LATCHED})
 
 
 class Commander:
@@ -22,7 +23,8 @@ class Commander:
     With ``streamed`` false every accepted path becomes one :class:`Trajectory`, and a lost lease
     one more: it brakes along the path, or, where that has no acceleration left, is the rest of
     the verified tail. With ``streamed`` true :meth:`tick` returns the :class:`Sample` of the
-    moment, until the gate is lost and the arm stands.
+    moment, until the gate is lost and the arm stands; after a gap that would be a step it stands
+    at the last one instead, and latches.
     """
 
     def __init__(self, bounds: Bounds, lease_ns: int, *, streamed: bool) -> None:
@@ -42,19 +44,41 @@ class Commander:
         self._fresh = True  # no path was followed since armed
         self._start: np.ndarray | None = None  # where the newest one before that stands
         self._finishing = False
+        self._abandoned = False  # the gate is not enabled any more, and the track still moves
+        self._gap_ns = lease_ns // 2  # between two samples, at most
+        self._sent: Sample | None = None  # the newest one, since the arm stood where it began
+        self._sent_ns = 0
 
     def on_gate(self, state: int, valid_until_ns: int, now_ns: int) -> None:
         """Take the gate's state and its lease."""
         ended = self._stopped and self.resting(now_ns)
+        before = self.watchdog.mode
         self.watchdog.hear(state, valid_until_ns, now_ns, ended)
         if self._armed != self.watchdog.armed:  # a fresh start: seq may begin anew
             self._armed = self.watchdog.armed
             self._seq = -1
             self.heard = self.followed = 0
             self._fresh, self._start = True, None
+        turned = before is not self.watchdog.mode
+        if turned and self.watchdog.mode is Mode.FOLLOWING and self.resting(now_ns):
+            self._begin(now_ns)
+        elif turned and before is Mode.FOLLOWING:
+            self._abandoned = not self.resting(now_ns)
+
+    def _begin(self, now_ns: int) -> None:
+        """Stand where the gate said that motion is to begin; without that there is no command.
+
+        The arm may have been moved since the last command, and is not to be sent back there.
+        """
+        start = self._start
+        self.track = None if start is None else standing(start, now_ns)
+        self._sent = None
 
     def on_path(self, path: SafePath, now_ns: int) -> Trajectory | Sample | None:
         """Take a path; return what is to be sent at once, None when nothing is."""
+        return self._noted(self._after_gap(now_ns) or self._taken(path, now_ns), now_ns)
+
+    def _taken(self, path: SafePath, now_ns: int) -> Trajectory | Sample | None:
         refusal = check(path, self._bounds, self._seq, now_ns)
         if refusal is None:
             self.on_gate(path.state, path.valid_until_ns, now_ns)
@@ -64,26 +88,43 @@ class Commander:
             if not following or before or self._finishing or self.watchdog.expired(now_ns):
                 self.ignored += 1
                 self._start = path.positions[-len(self._bounds.joints) :]
-                return None
+                if following and self.track is None:
+                    self._begin(now_ns)
+                return self._left(now_ns) if self._abandoned else None
         if refusal is not None:
             self.refused[refusal] += 1
             return None
+        if path.state in STOPPED and self._only_a_place(path, now_ns):
+            self.refused[Refusal.UNREACHABLE] += 1
+            self._stopped = path.state == GateState.LATCHED
+            return self._brake(now_ns)
         track = self._joined(path, now_ns)
         if track is None:
             if path.tail_start:
                 return None
             self._stopped = path.state == GateState.LATCHED  # by a stop of our own
             return self._brake(now_ns)
-        self._fresh = False
+        self._fresh = self._abandoned = False
         self._seq = self.followed = path.seq
         self._stopped = path.state == GateState.LATCHED
         self.accepted += 1
         self.track = track
         return self._rest(track, now_ns)
 
+    def _only_a_place(self, path: SafePath, now_ns: int) -> bool:
+        """Whether there is no way left to where a stopped gate is: a stop sets nothing in motion.
+
+        The stop itself was lost, or the arm stands already, as what was before it was lost.
+        """
+        track, place = self.track, path.positions[-len(self._bounds.joints) :]
+        if track is None or (track.positions[-1] == place).all():
+            return track is None
+        over = path.end_ns <= max(path.start_ns, now_ns + self._takeover_ns)
+        return over or self.resting(now_ns)
+
     def _joined(self, path: SafePath, now_ns: int) -> Track | None:
         """Return the track that leads into ``path``; None, and why is counted: there is none."""
-        base, refusal = self._base(now_ns), Refusal.UNREACHABLE
+        base, refusal = self.track, Refusal.UNREACHABLE
         if base is not None:
             at_ns = max(path.start_ns, now_ns)
             alone = join(None, path, now_ns)
@@ -97,33 +138,45 @@ class Commander:
         self.refused[refusal] += 1
         return None
 
-    def _base(self, now_ns: int) -> Track | None:
-        """Return what a path goes on from: the last command.
-
-        After an enable that is where the gate said, before it, that motion is to begin; the arm
-        stands there. A path that begins elsewhere, as the ones before it were missed, is joined
-        from there, or not at all.
-        """
-        if not self._fresh:
-            return self.track
-        if self._start is None:
-            return None
-        start = self._start[None, :]
-        return Track(np.array([now_ns]), start, np.zeros_like(start))
-
     def tick(self, now_ns: int) -> Trajectory | Sample | None:
         """Watch the lease; return what is to be sent now, None when nothing is."""
+        return self._noted(self._after_gap(now_ns) or self._due(now_ns), now_ns)
+
+    def _due(self, now_ns: int) -> Trajectory | Sample | None:
         lost = self.watchdog.check(now_ns)
         if self.track is None:
             return None
-        if lost:
-            braked = self._brake(now_ns)
-            return braked if braked is not None else self._rest(self.track, now_ns)
+        if lost or self._abandoned:
+            return self._left(now_ns)
         if not self._streamed:
             return None
         if self.watchdog.mode is not Mode.FOLLOWING and self.resting(now_ns):
             return None
         return sample(self.track, now_ns)
+
+    def _noted(self, item: Trajectory | Sample | None, now_ns: int) -> Trajectory | Sample | None:
+        """Remember a sample that is sent."""
+        if isinstance(item, Sample):
+            self._sent, self._sent_ns = item, now_ns
+        return item
+
+    def _after_gap(self, now_ns: int) -> Sample | None:
+        """Return where the arm is to stand if the next sample would be a step, and latch."""
+        last, gap_ns = self._sent, now_ns - self._sent_ns
+        if last is None or gap_ns <= self._gap_ns or self.resting(self._sent_ns + self._gap_ns):
+            return None
+        if self.watchdog.mode is Mode.FOLLOWING:
+            self.watchdog.latch(f"no sample was sent for {gap_ns // 1_000_000} ms")
+        self.track, self.followed, self._abandoned = standing(last.position, now_ns), 0, False
+        return sample(self.track, now_ns)
+
+    def _left(self, now_ns: int) -> Trajectory | Sample | None:
+        """Stop, as the gate says nothing any more of the path that is followed."""
+        self._abandoned = False
+        braked = self._brake(now_ns)
+        if braked is not None or self.track is None:
+            return braked
+        return self._rest(self.track, now_ns)
 
     def _brake(self, now_ns: int) -> Trajectory | Sample | None:
         """Stop along the path that is followed; None where it stops as soon by itself."""

@@ -6,7 +6,7 @@ cubic is that very parabola, so that nothing is added between the rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -79,17 +79,25 @@ class Track:
         return Track(self.times_ns[i:], self.positions[i:], self.velocities[i:])
 
 
+def standing(q: np.ndarray, *times_ns: int) -> Track:
+    """Return the track that stands at ``q`` (joints,), with a knot at each time."""
+    there = np.repeat(q[None], len(times_ns), axis=0)
+    return Track(np.array(times_ns, dtype=np.int64), there, np.zeros_like(there))
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """What may be asked of each joint on the way to a new path, (joints,).
 
-    How fast its speed may grow and shrink [rad/s^2 or m/s^2], and how large it may become
-    [rad/s or m/s].
+    How fast its speed may grow and shrink [rad/s^2 or m/s^2], how large it may become
+    [rad/s or m/s], and where it may be [rad or m].
     """
 
     a_max: np.ndarray
     d_max: np.ndarray
     v_max: np.ndarray
+    q_min: np.ndarray = field(default_factory=lambda: np.array(-np.inf))
+    q_max: np.ndarray = field(default_factory=lambda: np.array(np.inf))
 
     def of(self, start: np.ndarray, end: np.ndarray, v: np.ndarray, to_v: np.ndarray) -> np.ndarray:
         """Return what bounds the accelerations ``start`` .. ``end`` between two velocities.
@@ -129,6 +137,25 @@ def bridge_peaks(v: np.ndarray, start: np.ndarray, end: np.ndarray, t: np.ndarra
     return np.where(turn, np.abs(v + 0.5 * start * at), 0.0)
 
 
+def bridge_extents(
+    q: np.ndarray, v: np.ndarray, start: np.ndarray, end: np.ndarray, t: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest and highest positions (rows, joints) where the cubics turn back.
+
+    ``q`` where they do not; ``start``, ``end`` and ``t`` as in :func:`bridge_peaks`.
+    """
+    jerk = (end - start) / t[:, None]
+    root = np.sqrt(np.maximum(start * start - 2.0 * jerk * v, 0.0))
+    # both zeros of v + start x + jerk x^2 / 2, without a difference of what is nearly the same
+    both = -(start + np.copysign(root, start))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        zeros = np.stack((both / jerk, 2.0 * v / both))
+    inside = (zeros > 0.0) & (zeros < t[:, None])
+    x = np.where(inside, zeros, 0.0)
+    found = q + x * (v + x * (0.5 * start + x * jerk / 6.0))
+    return found.min(axis=0), found.max(axis=0)
+
+
 def first_reachable(
     q: np.ndarray, v: np.ndarray, rest: Track, now_ns: int, reach: Reach
 ) -> int | None:
@@ -146,6 +173,10 @@ def first_reachable(
     fits = (needed <= 1.02 * bound + slack).all(axis=1)
     fastest = np.maximum(reach.v_max, np.maximum(np.abs(v), np.abs(rest.velocities)))
     fits &= (bridge_peaks(v, start, end, spans) <= fastest + 1e-9).all(axis=1)
+    lowest, highest = bridge_extents(q, v, start, end, spans)
+    bottom = np.minimum(reach.q_min, np.minimum(q, rest.positions))
+    top = np.maximum(reach.q_max, np.maximum(q, rest.positions))
+    fits &= ((lowest >= bottom - 1e-9) & (highest <= top + 1e-9)).all(axis=1)
     return int(np.argmax(fits)) if fits.any() else None
 
 

@@ -7,7 +7,8 @@ from enum import Enum
 from vla_command.core.path import GateState
 
 IDLE = frozenset({GateState.INACTIVE, GateState.READY})
-MOVING = frozenset({GateState.ACTIVE, GateState.SLOW})
+ENABLED = frozenset({GateState.ACTIVE, GateState.SLOW, GateState.HOLD})
+"""Reached from an enable; a gate may hold before anything else of it is heard."""
 
 
 class Mode(str, Enum):
@@ -44,10 +45,13 @@ class Watchdog:
         ``ended`` says that the last path of a latched gate was followed to its end.
         Leases and paths come on two topics, and one may overtake the other: what was sent before
         something that was heard already says nothing. A lease that has ended is not renewed by
-        what comes after: :meth:`check` is the only way on.
+        what comes after: :meth:`check` is the only way on. A gate that was silent for longer than
+        its lease while armed may be another one since: that is a fresh start.
         """
         if valid_until_ns < self.valid_until_ns or self.expired(now_ns):
             return
+        if self.mode is Mode.ARMED and now_ns >= self.valid_until_ns:
+            self.armed += 1
         self.valid_until_ns = min(valid_until_ns, now_ns + self._lease_ns)
         if self.problems:
             return
@@ -56,7 +60,7 @@ class Watchdog:
             if self.mode is not Mode.ARMED:
                 self.mode, self.cause = Mode.ARMED, "the gate is not enabled"
                 self.armed += 1
-        elif state in MOVING and self.mode is Mode.ARMED and now_ns < self.valid_until_ns:
+        elif state in ENABLED and self.mode is Mode.ARMED and now_ns < self.valid_until_ns:
             self.mode, self.cause = Mode.FOLLOWING, ""
 
     def expired(self, now_ns: int) -> bool:
@@ -67,10 +71,13 @@ class Watchdog:
         """Return True once when the lease is lost while following; from then on latched."""
         if not self.expired(now_ns):
             return False
-        self.trips += 1
-        self.mode = Mode.LATCHED
-        self.cause = "the gate fell silent: lease lost"
+        self.latch("the gate fell silent: lease lost")
         return True
+
+    def latch(self, cause: str) -> None:
+        """Stop following until a fresh enable."""
+        self.trips += self.mode is Mode.FOLLOWING
+        self.mode, self.cause = Mode.LATCHED, cause
 
     def hold(self, problems: tuple[str, ...]) -> None:
         """Follow nothing, whatever the gate says, until called without problems.

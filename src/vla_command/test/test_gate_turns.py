@@ -1,0 +1,140 @@
+"""The gate is disabled during motion, holds at once, or was another one meanwhile."""
+
+import numpy as np
+import pytest
+from command_world import A_MAX, MS, RUN_UP, path, robot, run_up
+
+from vla_command.core.checks import Bounds
+from vla_command.core.commander import Commander
+from vla_command.core.path import GateState
+from vla_command.core.watchdog import Mode, Watchdog
+
+NOW = 10_000 * MS
+LEASE = 60 * MS
+TICK = 10 * MS
+BOUNDS = Bounds.of(robot())
+
+
+def moving(streamed=False, speed=0.6):
+    """Return a publisher whose arm moves with ``speed`` at ``NOW``."""
+    unit, now = Commander(BOUNDS, LEASE, streamed=streamed), NOW - RUN_UP
+    first = run_up(NOW, speed=speed, seq=2)
+    unit.on_gate(GateState.READY, now + LEASE, now)
+    unit.on_path(path(now, start_q=first.positions[0], speed=0.0, state=GateState.READY), now)
+    unit.on_gate(GateState.ACTIVE, now + LEASE, now)
+    assert unit.on_path(first, now) is not None
+    while now < NOW:
+        now += TICK
+        unit.on_gate(GateState.ACTIVE, now + LEASE, now)
+        unit.tick(now)
+    return unit
+
+
+@pytest.mark.parametrize("state", [GateState.INACTIVE, GateState.READY])
+@pytest.mark.parametrize("by_path", [False, True])
+def test_a_gate_that_is_disabled_during_motion_stops_the_arm_at_once(state, by_path):
+    unit, now = moving(), NOW + 2 * MS
+    q, _ = unit.track.state_at(now)
+    end, end_ns = unit.track.positions[-1, 0], unit.track.end_ns
+    if by_path:
+        sent = unit.on_path(path(now, seq=3, start_q=q, speed=0.0, state=state), now)
+    else:
+        unit.on_gate(state, now + LEASE, now)
+        sent = unit.tick(now)
+    assert unit.watchdog.mode is Mode.ARMED and unit.followed == 0
+    assert not sent.velocities[-1].any()
+    soon = round(0.6 / A_MAX * 1e9)
+    assert sent.from_start_ns[-1] <= BOUNDS.lead_ns + soon + 5 * MS
+    assert now + sent.from_start_ns[-1] < end_ns and sent.positions[-1, 0] < end - 0.01
+    np.testing.assert_array_equal(unit.rest, sent.positions[-1])
+    assert unit.tick(now) is None and unit.tick(now + TICK) is None  # once
+
+
+def test_a_streamed_output_slows_down_when_the_gate_is_disabled():
+    unit, now, speeds = moving(streamed=True), NOW, [0.6]
+    while not unit.resting(now):
+        now += TICK
+        unit.on_gate(GateState.INACTIVE, now + LEASE, now)
+        sample = unit.tick(now)
+        speeds.append(sample.velocity[0] if sample is not None else 0.0)
+    assert now - NOW <= BOUNDS.lead_ns + 0.6 / A_MAX * 1e9 + 2 * TICK
+    assert (np.diff(speeds) <= 1e-9).all() and speeds[4] < 0.5
+    assert np.abs(np.diff(speeds)).max() <= A_MAX * 0.01 + 1e-6
+
+
+def test_a_gate_that_is_disabled_at_rest_is_sent_nothing():
+    unit = moving()
+    now = unit.track.end_ns
+    for at in range(NOW, now, TICK):
+        unit.on_gate(GateState.ACTIVE, at + LEASE, at)
+    unit.on_gate(GateState.READY, now + LEASE, now)
+    assert unit.watchdog.mode is Mode.ARMED and unit.tick(now) is None
+
+
+def test_a_path_that_was_joined_meanwhile_is_not_braked():
+    unit = moving()
+    for state in (GateState.READY, GateState.ACTIVE):
+        unit.on_gate(state, NOW + LEASE, NOW)
+    q, v = unit.track.state_at(NOW)
+    again = path(NOW, seq=3, start_q=q, speed=v, lead_ns=0)
+    assert unit.on_path(again, NOW) is not None and unit.followed == 3
+    assert unit.tick(NOW) is None and unit.followed == 3
+
+
+@pytest.mark.parametrize("state", [GateState.ACTIVE, GateState.SLOW, GateState.HOLD])
+def test_an_enabled_gate_is_followed_whatever_is_heard_of_it_first(state):
+    watchdog = Watchdog(LEASE)
+    watchdog.hear(state, NOW + LEASE, NOW)
+    assert watchdog.mode is Mode.WAITING
+    watchdog.hear(GateState.READY, NOW + LEASE, NOW)
+    watchdog.hear(state, NOW + LEASE, NOW)
+    assert watchdog.mode is Mode.FOLLOWING
+
+
+@pytest.mark.parametrize("state", [GateState.STOPPING, GateState.LATCHED])
+def test_a_gate_that_stops_is_not_one_that_was_enabled(state):
+    watchdog = Watchdog(LEASE)
+    watchdog.hear(GateState.READY, NOW + LEASE, NOW)
+    watchdog.hear(state, NOW + LEASE, NOW)
+    assert watchdog.mode is Mode.ARMED
+
+
+def armed(seq=5, at=0.4):
+    unit = Commander(BOUNDS, LEASE, streamed=False)
+    unit.on_gate(GateState.READY, NOW + LEASE, NOW)
+    unit.on_path(path(NOW, seq=seq, start_q=at, speed=0.0, state=GateState.READY), NOW)
+    assert unit.heard == seq
+    return unit
+
+
+def test_what_a_gate_said_that_fell_silent_while_not_enabled_is_forgotten():
+    unit = armed()
+    now = NOW + LEASE
+    unit.on_gate(GateState.INACTIVE, now + LEASE, now)
+    assert unit.watchdog.mode is Mode.ARMED and unit.heard == 0
+    unit.on_gate(GateState.ACTIVE, now + LEASE, now)
+    first = path(now, seq=1, start_q=0.4, speed=0.0)
+    assert unit.on_path(first, now) is None  # nobody said where motion is to begin
+
+
+def test_an_enable_that_is_the_first_word_after_a_silence_knows_no_begin_either():
+    unit = armed()
+    now = NOW + LEASE
+    unit.on_gate(GateState.ACTIVE, now + LEASE, now)
+    assert unit.heard == 0 and unit.track is None
+
+
+def test_a_gate_that_goes_on_is_no_fresh_start():
+    unit = armed()
+    for now in range(NOW, NOW + 1000 * MS, LEASE - 1):
+        unit.on_gate(GateState.READY, now + LEASE, now)
+    assert unit.heard == 5 and unit.watchdog.armed == 1
+
+
+def test_a_silence_while_following_is_a_lost_lease_and_nothing_else():
+    unit = moving()
+    count = unit.watchdog.armed
+    now = NOW + LEASE
+    unit.on_gate(GateState.READY, now + LEASE, now)
+    assert unit.watchdog.mode is Mode.FOLLOWING and unit.watchdog.armed == count
+    assert unit.tick(now) is not None and unit.watchdog.mode is Mode.LATCHED
