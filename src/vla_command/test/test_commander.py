@@ -439,13 +439,14 @@ class LatchMachine(RuleBasedStateMachine):
     def hear(self, state, until):
         if until < self.until:
             return  # overtaken on the way
+        silent = self.seen_idle and until - LEASE >= self.until
         self.until = min(until, self.now + LEASE)
         over = self.stopped_ns is not None and self.now >= self.stopped_ns
         if state in (0, 1) or (state == 6 and (over or not self.may_move)):
             self.left = self.left or self.may_move
             self.seen_idle, self.may_move = True, False
-        elif state in (2, 3, 4) and self.seen_idle and self.now < self.until:
-            self.seen_idle, self.may_move = False, True
+        elif state in (2, 3, 4) and self.seen_idle and (silent or self.now < self.until):
+            self.seen_idle, self.may_move = False, not silent
 
     @rule(state=st.integers(0, 6), late=st.sampled_from([0, 0, 0, 1, 30, 90]))
     def lease(self, state, late):

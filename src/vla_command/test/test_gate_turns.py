@@ -117,11 +117,24 @@ def test_what_a_gate_said_that_fell_silent_while_not_enabled_is_forgotten():
     assert unit.on_path(first, now) is None  # nobody said where motion is to begin
 
 
-def test_an_enable_that_is_the_first_word_after_a_silence_knows_no_begin_either():
+def test_an_enable_that_is_the_first_word_after_a_silence_is_not_followed():
     unit = armed()
     now = NOW + LEASE
     unit.on_gate(GateState.ACTIVE, now + LEASE, now)
-    assert unit.heard == 0 and unit.track is None
+    assert unit.watchdog.mode is Mode.LATCHED and unit.heard == 0
+    assert unit.watchdog.cause == "the gate fell silent before its enable"
+    now += TICK
+    unit.on_gate(GateState.LATCHED, now + LEASE, now)
+    assert unit.watchdog.mode is Mode.ARMED
+
+
+def test_leases_that_come_late_all_at_once_are_no_silence():
+    unit, now = armed(), NOW + 100 * MS
+    for at in range(NOW, now, TICK):
+        unit.on_gate(GateState.READY, at + LEASE, now)
+    unit.on_gate(GateState.ACTIVE, now + LEASE, now)
+    assert unit.watchdog.mode is Mode.FOLLOWING and unit.heard == 5
+    assert unit.on_path(path(now, seq=6, start_q=0.4, speed=0.0), now) is not None
 
 
 def test_a_gate_that_goes_on_is_no_fresh_start():

@@ -15,6 +15,7 @@ from vla_command.core.watchdog import IDLE, Mode, Watchdog
 
 NOWHERE = np.empty(0)
 STOPPED = frozenset({GateState.STOPPING, GateState.LATCHED})
+SAY_WHERE = IDLE | {GateState.LATCHED}
 
 
 class Commander:
@@ -74,6 +75,11 @@ class Commander:
         self.track = None if start is None else standing(start, now_ns)
         self._sent = None
 
+    def _note_start(self, path: SafePath) -> None:
+        """Note where a gate that is not enabled says that the arm stands."""
+        if path.state in SAY_WHERE and not path.velocities.any():
+            self._start = path.positions[-len(self._bounds.joints) :]
+
     def on_path(self, path: SafePath, now_ns: int) -> Trajectory | Sample | None:
         """Take a path; return what is to be sent at once, None when nothing is."""
         return self._noted(self._after_gap(now_ns) or self._taken(path, now_ns), now_ns)
@@ -87,7 +93,7 @@ class Commander:
             before = self._fresh and path.state in IDLE  # sent before the enable
             if not following or before or self._finishing or self.watchdog.expired(now_ns):
                 self.ignored += 1
-                self._start = path.positions[-len(self._bounds.joints) :]
+                self._note_start(path)
                 if following and self.track is None:
                     self._begin(now_ns)
                 return self._left(now_ns) if self._abandoned else None

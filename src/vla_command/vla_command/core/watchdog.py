@@ -45,13 +45,15 @@ class Watchdog:
         ``ended`` says that the last path of a latched gate was followed to its end.
         Leases and paths come on two topics, and one may overtake the other: what was sent before
         something that was heard already says nothing. A lease that has ended is not renewed by
-        what comes after: :meth:`check` is the only way on. A gate that was silent for longer than
+        what comes after: :meth:`check` is the only way on. A gate that sent nothing for as long as
         its lease while armed may be another one since: that is a fresh start.
         """
         if valid_until_ns < self.valid_until_ns or self.expired(now_ns):
             return
-        if self.mode is Mode.ARMED and now_ns >= self.valid_until_ns:
+        if self.mode is Mode.ARMED and valid_until_ns - self._lease_ns >= self.valid_until_ns:
             self.armed += 1
+            if state in ENABLED:
+                self.latch("the gate fell silent before its enable")
         self.valid_until_ns = min(valid_until_ns, now_ns + self._lease_ns)
         if self.problems:
             return
