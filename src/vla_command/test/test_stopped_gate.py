@@ -68,3 +68,17 @@ def test_an_arm_that_moves_stops_on_its_own_path_where_the_stop_was_lost(state):
     assert (np.array(along) >= -1e-9).all()  # not back to where the gate is
     assert not braked.velocities[-1].any()
     assert braked.from_start_ns[-1] < 100 * MS
+
+
+def test_only_a_gate_that_is_not_enabled_says_where_motion_begins():
+    """The last row of a path that was let out is where nobody may be."""
+    unit = Commander(Bounds.of(robot()), LEASE, streamed=False)
+    unit.on_path(path(NOW, seq=1), NOW)
+    unit.on_path(path(NOW, seq=2, state=GateState.LATCHED, tail_start=0), NOW)
+    assert unit.ignored == 2
+    unit.on_gate(GateState.ACTIVE, NOW + LEASE, NOW)
+    assert unit.rest.size == 0 and unit.track is None
+    unit.on_path(path(NOW, seq=3, start_q=0.2, speed=0.0, state=GateState.LATCHED), NOW)
+    unit.on_gate(GateState.ACTIVE, NOW + LEASE, NOW)
+    assert unit.watchdog.mode is Mode.FOLLOWING
+    assert unit.track.positions[-1].tolist() == [0.2] * 3
