@@ -78,7 +78,7 @@ def test_only_a_gate_that_is_not_enabled_says_where_motion_begins():
     assert unit.ignored == 2
     unit.on_gate(GateState.ACTIVE, NOW + LEASE, NOW)
     assert unit.rest.size == 0 and unit.track is None
-    unit.on_path(path(NOW, seq=3, start_q=0.2, speed=0.0, state=GateState.LATCHED), NOW)
+    unit.on_path(path(NOW, seq=3, start_q=0.2, speed=0.0, state=GateState.READY), NOW)
     unit.on_gate(GateState.ACTIVE, NOW + LEASE, NOW)
     assert unit.watchdog.mode is Mode.FOLLOWING
     assert unit.track.positions[-1].tolist() == [0.2] * 3
