@@ -228,3 +228,17 @@ def test_enable_right_after_reset_waits_until_the_publisher_has_heard_where_moti
     world.publisher()
     assert world.gate.enable(world.now)[0]
     assert world.gate.motion.command(world.now)[0].tolist() == rest
+
+
+def test_a_gate_that_was_latched_before_it_knew_where_the_arm_is_can_be_reset():
+    """As by an emergency stop that is pressed when everything is switched on."""
+    world = World(make_robot(3))
+    world.joints_talk = world.publisher_talks = False
+    assert world.gate.stop(world.now)[0]
+    assert world.tick().action is None
+    world.joints_talk = world.publisher_talks = True
+    world.run(1500)
+    assert world.gate.state is State.LATCHED
+    assert world.gate.reset(world.now) == (True, "reset; nothing moves until ~/enable")
+    world.tick()
+    assert world.gate.enable(world.now)[0]

@@ -387,7 +387,7 @@ class Gate:
                 self._hold(Reason.LAGGING, now_ns)
             if self.state is State.HOLD and Reason.LAGGING in self.causes.holding:
                 self.anchoring.catch_up(now_ns)
-        elif self.state in IDLE:
+        elif self.state in IDLE or self.motion.path is None:
             self._say_where_it_begins(now_ns)
 
     def _say_where_it_begins(self, now_ns: int) -> None:
