@@ -176,8 +176,8 @@ def test_where_the_publisher_has_nothing_to_say_the_measured_pose_is_taken_once_
     """One that was started anew does not know which path the arm followed last."""
     found = Standing()
 
-    def begins(q):
-        found.measured(q)
+    def begins(q, v=0.0):
+        found.measured(q, (v, 0.0))
         changed = found.anchoring.before_enable(START)
         return changed, found.motion.path.q[0].tolist()
 
@@ -192,7 +192,9 @@ def test_where_the_publisher_has_nothing_to_say_the_measured_pose_is_taken_once_
     assert begins([1.031, 1.0]) == (True, [1.031, 1.0])
     found.anchoring.told([1.035, 1.0], START)
     found.anchoring.begin()
+    assert begins([1.034, 1.0], 0.3) == (True, [1.034, 1.0])  # it does not stand yet
     assert begins([1.036, 1.0]) == (True, [1.036, 1.0])
+    assert begins([1.037, 1.0]) == (False, [1.036, 1.0])
 
 
 @pytest.mark.parametrize("act", ["catch_up", "before_enable"])

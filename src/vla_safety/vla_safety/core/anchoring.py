@@ -24,7 +24,7 @@ class Anchoring:
         self._motion = motion
         self._far = np.minimum(ANCHOR, ANCHOR_SHARE * (limits.q_max - limits.q_min))
         self._rest: Array | None = None
-        self._placed = False  # at the measured pose since the last enable, as no rest was told
+        self._placed = False  # where the arm came to rest since the last enable, by measurement
 
     def begin(self) -> None:
         """Note an enable: what was known of where the arm stands is no longer true."""
@@ -55,7 +55,7 @@ class Anchoring:
         if rest is not None and (self._joints.error(rest) <= self._joints.lag).all():
             start, self._placed = rest, False
         elif motion.path is None or self.off(now_ns) or not (self._placed or rest is not None):
-            start, self._placed = self._measured(now_ns), True
+            start, self._placed = self._measured(now_ns), self._joints.still()
         else:
             return False
         start = motion.inside(start)
