@@ -435,6 +435,7 @@ class LatchMachine(RuleBasedStateMachine):
         self.may_move, self.seen_idle, self.until = False, False, 0
         self.stopped_ns = None  # when the path of a latched gate, followed last, comes to its end
         self.left = False  # the gate was disabled while a path was followed: it may brake
+        self.rests_ns = 0  # when what was sent last comes to its end
 
     def hear(self, state, until):
         if until < self.until:
@@ -467,8 +468,10 @@ class LatchMachine(RuleBasedStateMachine):
         assert out is None or not out.velocities[-1].any()
         if out is not None:
             self.left = False
-            end_ns = self.now + int(out.from_start_ns[-1])
-            self.stopped_ns = end_ns if state == GateState.LATCHED else None
+            self.rests_ns = self.now + int(out.from_start_ns[-1])
+            self.stopped_ns = self.rests_ns if state == GateState.LATCHED else None
+        elif good and self.may_move and state in (5, 6) and self.now >= self.rests_ns:
+            self.stopped_ns = self.now if state == GateState.LATCHED else None  # it stands already
 
     @rule(ms=st.integers(1, 120))
     def pass_time(self, ms):
@@ -477,6 +480,8 @@ class LatchMachine(RuleBasedStateMachine):
         lost = self.may_move and self.now >= self.until
         self.may_move = self.may_move and not lost
         assert out is None or ((lost or self.left) and not out.velocities[-1].any())
+        if out is not None:
+            self.rests_ns = self.now + int(out.from_start_ns[-1])
         self.left = False
 
     @invariant()
