@@ -25,9 +25,11 @@ def following(streamed=False):
     return unit
 
 
-def elsewhere(now, seq, state, at=0.1, speed=0.0):
+def elsewhere(now, seq, state, at=0.03, speed=0.0):
     """Return a path of the gate at another place, at rest or stopping."""
     sent = path(now, seq=seq, start_q=at, speed=speed, state=state, tail_start=0, cruise=1)
+    if not speed:  # as a gate says where it stands: one row
+        sent = replace(sent, horizon=1, positions=np.full(3, at), velocities=np.zeros(3))
     return replace(sent, valid_until_ns=now + LEASE)
 
 
