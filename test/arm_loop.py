@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +16,12 @@ from vla_command.core.checks import Bounds
 from vla_command.core.commander import Commander
 from vla_command.core.path import SafePath
 from vla_command.core.status import CODES
-from vla_command.core.trajectory import Trajectory
+from vla_command.core.trajectory import Sample, Trajectory
 from vla_common.core.robot import Robot, load
 from vla_common.core.trace import Trace
 from vla_safety.core.gate import Gate
 from vla_safety.core.values import Output, RawChunk, SafeAction
-from vla_sim.core.joint_trajectory import JointTrajectoryController, Point
+from vla_sim.core.joint_trajectory import Desired, JointTrajectoryController, Point
 from vla_sim.core.joint_trajectory import Trajectory as Message
 
 MS = 1_000_000
@@ -72,6 +73,39 @@ class Link:
         return round(self.rng.uniform(0.3, max(self.late_ms, 0.4)) * MS)
 
 
+class Streamed:
+    """A controller that takes one sample after the other: the arm stands where the last one is."""
+
+    LASTS_NS = 30 * MS
+    """A sample so old says nothing of the speed any more."""
+
+    def __init__(self, q: np.ndarray, before: Streamed | None = None) -> None:
+        self.samples: list[tuple[int, np.ndarray, np.ndarray]] = before.samples if before else []
+        self.anew = [*before.anew, len(before.samples)] if before else [0]
+        self._q = q.copy()
+        self._v = np.zeros_like(q)
+
+    def command(self, sample: Sample, now_ns: int) -> None:
+        """Take a sample."""
+        self._q, self._v = sample.position.copy(), sample.velocity.copy()
+        self.samples.append((now_ns, self._q, self._v))
+
+    def sample(self, now_ns: int) -> Desired:
+        """Return where the arm is commanded to be."""
+        lasts = bool(self.samples) and now_ns - self.samples[-1][0] <= self.LASTS_NS
+        v = self._v if lasts else np.zeros_like(self._v)
+        return Desired(self._q, v, np.zeros_like(v))
+
+    def rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return times (samples,) [s], positions, velocities, and which ones begin anew."""
+        anew = np.zeros(len(self.samples) + 1, dtype=bool)
+        anew[self.anew] = True
+        if not self.samples:
+            return np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0)), anew[:-1]
+        times, q, v = zip(*self.samples)
+        return np.array(times) * 1e-9, np.array(q), np.array(v), anew[:-1]
+
+
 @dataclass
 class Loop:
     """Runs in steps of 1 ms; the controller commands once in each."""
@@ -79,6 +113,7 @@ class Loop:
     link: Link
     soft_start_ms: float = 500.0
     arm: Robot = field(default_factory=robot)
+    streamed: bool = False
 
     def __post_init__(self) -> None:
         """Set everything up at rest in the home pose."""
@@ -87,10 +122,13 @@ class Loop:
         self.names = self.arm.joints
         self.gate = Gate(self.arm)
         lease_ns = round(self.arm.safety.lease_ms * 1e6)
-        self.publisher = Commander(Bounds.of(self.arm), lease_ns, streamed=False)
+        self.publisher = Commander(Bounds.of(self.arm), lease_ns, streamed=self.streamed)
         self.home = np.array(self.arm.identity.home, dtype=float)
-        self.controller = JointTrajectoryController(self.names, self.home)
+        self.grippers = np.isin(self.names, self.arm.identity.grippers)
+        self.controller: Any = None
+        self.controller = self._controller(self.home)
         self.now = 10_000_000_000
+        self.found = self.controller.sample(self.now)
         self.q = self.home.copy()  # measured
         self.held = False  # the arm is held fast: it stays where it is
         self.offset = np.zeros_like(self.home)  # of the arm from its command
@@ -103,6 +141,12 @@ class Loop:
         self.seq = 0
         self._sent: list[tuple[int, SafePath]] = []
         self.gate.activate(self.now)
+
+    def _controller(self, q: np.ndarray) -> JointTrajectoryController | Streamed:
+        """Return a controller that was just started, with the arm at ``q``."""
+        if self.streamed:
+            return Streamed(q, self.controller)
+        return JointTrajectoryController(self.names, q)
 
     def run(self, ms: int) -> None:
         """Let time pass."""
@@ -179,9 +223,14 @@ class Loop:
             positions=np.concatenate(rows), capture_ns=self.now - 60 * MS,
             stamp_ns=self.now - 60 * MS + ROS, confidence=1.0, trace=Trace(),
         )  # fmt: skip
+        self._send_plan(raw)
+
+    def _send_plan(self, raw: RawChunk) -> None:
         self._take(self.gate.on_chunk(raw, self.now))
 
     def _command(self, item: object) -> None:
+        if isinstance(item, Sample):
+            self.controller.command(item, self.now)
         if not isinstance(item, Trajectory):
             return
         rows = zip(item.from_start_ns, item.positions, item.velocities)
