@@ -48,6 +48,7 @@ def safe_path(action: SafeAction, names: tuple[str, ...]) -> SafePath:
         velocities=action.velocities.ravel(),
         valid_until_ns=action.valid_until_ns,
         state=int(action.state),
+        measured=action.measured,
     )
 
 

@@ -22,12 +22,13 @@ from arm_loop import MS, ROBOT_FILE, ROS, Link, Loop, Streamed
 from vla_command.core.checks import Bounds
 from vla_command.core.commander import Commander
 from vla_command.core.status import CODES
+from vla_command.core.watchdog import Mode
 from vla_common.core.robot import Robot, load
 from vla_safety.campaign import Campaign, parse, parser
 from vla_safety.core.gate import Gate
-from vla_safety.core.state_machine import ENABLED, IDLE, State
+from vla_safety.core.reasons import Reason
+from vla_safety.core.state_machine import ENABLED, IDLE, MOVING, State
 from vla_safety.core.values import Output, RawChunk
-from vla_sim.core.joint_trajectory import JointTrajectoryController
 
 SLACK = 1.06
 """Of the limits, as they are seen from one millisecond to the next."""
@@ -55,7 +56,8 @@ def arm(name: str, full_speed: bool, rate: float, soft_start_ms: float) -> Robot
         low_confidence=0.5,
         hold_confidence=0.2,
     )
-    return replace(found, safety=safety, controller=replace(found.controller, update_rate=rate))
+    controller = replace(found.controller, update_rate=rate, dry_run=False)
+    return replace(found, safety=safety, controller=controller)
 
 
 class Storm(Loop):
@@ -87,7 +89,7 @@ class Storm(Loop):
         self.bugs = 0
         self.breaks: list[int] = []  # [ms] the controller was started anew: no motion in between
         self.strokes: list[tuple[int, str]] = []
-        self.enabled_ns = 10_000 * MS  # when the gate was last seen enabled
+        self.enabled_ns = self.asked_ns = 10_000 * MS  # when the gate was last seen enabled
         super().__init__(Link(rng), robot.safety.soft_start_ms, robot, bool(rng.random() < 0.4))
         self.gate.deactivate(self.now)
 
@@ -198,10 +200,14 @@ class Storm(Loop):
 
     def _watch(self, moves: bool) -> None:
         """Note motion that goes on for longer than a path that was let out may last."""
-        self.states.append(self.gate.state.name)
-        if self.gate.state in ENABLED:
+        gate = self.gate
+        self.states.append(gate.state.name)
+        if gate.state in ENABLED:
             self.enabled_ns = self.now
-        elif moves and self.now - self.enabled_ns > LAST_NS:
+        # where the arm fell behind, a hold commands it to where it stands
+        if gate.state in MOVING or Reason.LAGGING in gate.causes.holding:
+            self.asked_ns = self.now
+        elif moves and self.now - self.asked_ns > LAST_NS:
             self.moved_unasked.append(len(self.desired))
 
     # --- weather ------------------------------------------------------------------------------
@@ -265,7 +271,7 @@ class Storm(Loop):
         reach = np.where(self.grippers, high - low, 0.6)
         at = self.home + rng.uniform(-1.0, 1.0, len(reach)) * reach
         self.target = np.clip(at, low - 0.1, high + 0.1)
-        self.speed = float(rng.uniform(0.2, 1.4))
+        self.speed = float(rng.uniform(0.2, 1.4)) * self.arm.safety.velocity_scale
 
     def stop(self) -> None:
         """Call ~/stop or ~/estop."""
@@ -310,7 +316,7 @@ class Storm(Loop):
 
     def carried(self) -> None:
         """Carry an arm that stands elsewhere; its controller starts anew, and begins there."""
-        standing = not self.found.dq.any() and self.publisher.resting(self.now)
+        standing = not self.found.dq.any() and self.publisher.watchdog.mode is not Mode.FOLLOWING
         if self.gate.state not in IDLE | {State.LATCHED} or not standing or self.held:
             return
         low, high = self.arm.bound("min_position"), self.arm.bound("max_position")

@@ -135,7 +135,8 @@ def test_an_arm_that_fell_behind_is_commanded_to_where_it_stands(away):
     for i in range(60):
         unit.on_gate(GateState.HOLD, now + LEASE, now)
         if i % 5 == 0:
-            unit.on_path(standing(now, 2 + i, there[0], GateState.HOLD), now)
+            said = standing(now, 2 + i, there[0], GateState.HOLD)
+            unit.on_path(replace(said, measured=True), now)
         position = unit.tick(now).position
         speeds.append((position - before)[0] / 0.01)
         before, now = position, now + TICK
@@ -355,7 +356,10 @@ def test_streamed_output_runs_the_tail_to_its_end_and_falls_silent():
     np.testing.assert_allclose(samples[-1].position, end, atol=0.02)
     speeds = np.array([s.velocity[0] for s in samples])
     assert (np.diff(speeds) >= -8.0 * 0.01 - 1e-9).all()
-    assert len(samples) == int((unit.track.end_ns - NOW - 1) // TICK)
+    # the last one says that it stands
+    assert len(samples) == int((unit.track.end_ns - NOW - 1) // TICK) + 1
+    np.testing.assert_array_equal(samples[-1].position, end)
+    assert not samples[-1].velocity.any()
 
 
 def test_streamed_output_goes_on_while_the_gate_holds():

@@ -11,12 +11,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from sensor_msgs.msg import JointState
 from vla_msgs.msg import CommandState, GateLease, LatencyTrace, SafeAction
 
 from vla_command.core.checks import Bounds
 from vla_command.core.commander import Commander
 from vla_command.core.latency import LatencyBook
 from vla_command.core.path import SafePath
+from vla_command.core.shadow import ShadowBook
 from vla_command.core.status import CODES, StatusBeat
 from vla_command.core.trajectory import Sample, Trajectory
 from vla_command.core.watchdog import Mode
@@ -32,7 +34,7 @@ from vla_common.core.trace import Trace
 from vla_common.node import VlaNode, run
 
 PRIORITY = 30  # SCHED_FIFO of the whole process
-PERIOD_NS = 10_000_000  # 100 Hz
+PERIOD_NS = 10_000_000  # 100 Hz: of the loop, at least; a streamed output has its own rate
 GRAPH_PERIOD_NS = 250_000_000
 
 
@@ -50,6 +52,7 @@ def path_from_msg(message: SafeAction) -> SafePath:
         velocities=np.array(message.velocities, dtype=np.float64),
         valid_until_ns=message.valid_until_ns,
         state=message.state,
+        measured=message.measured,
         trace=trace_from_msg(message.trace),
     )
 
@@ -72,6 +75,7 @@ class CommandPublisher(VlaNode):
         self._lock = threading.Lock()
         self._problems: tuple[str, ...] = ()  # found by the graph loop, taken by the command loop
         self._beat = StatusBeat()
+        self.shadow: ShadowBook | None = None  # in a dry run
         self._graph: DeadlineLoop | None = None
         self._entities: list[tuple[Any, Any]] = []
 
@@ -90,10 +94,15 @@ class CommandPublisher(VlaNode):
             subscribe(SafeAction, "/vla/safe_actions", self._on_action, qos.PLAN),
             subscribe(GateLease, "/vla/lease", self._on_lease, qos.HEARTBEAT),
         ]
+        self.shadow = None
+        if controller.dry_run:
+            self.shadow = ShadowBook(self.robot)
+            states, qos_ = controller.joint_states, qos.JOINT_STATES
+            subscriptions.append(subscribe(JointState, states, self._on_joint_state, qos_))
         self._entities = [(self.destroy_subscription, s) for s in subscriptions]
         publishers = (self._publisher, self._states, self._traces)
         self._entities += [(self.destroy_publisher, p) for p in publishers]
-        gate_topics = [subscription.topic_name for subscription in subscriptions]
+        gate_topics = [subscription.topic_name for subscription in subscriptions[:2]]
         self.watch = GraphWatch(self, self._publisher.topic_name, self.robot, gate_topics)
         Report(self).add_to(self.diagnostics)
 
@@ -107,7 +116,8 @@ class CommandPublisher(VlaNode):
             round(self.robot.safety.lease_ms * 1e6),
             streamed=self._output.streamed,
         )
-        self.loop = DeadlineLoop("command", PERIOD_NS, self._work, self.fatal)
+        period_ns = self.robot.controller.period_ns if self._output.streamed else PERIOD_NS
+        self.loop = DeadlineLoop("command", min(period_ns, PERIOD_NS), self._work, self.fatal)
         self._graph = DeadlineLoop("graph", GRAPH_PERIOD_NS, self._watch_graph, self.fatal)
         self.loop.start()
         self._graph.start()
@@ -157,6 +167,16 @@ class CommandPublisher(VlaNode):
 
     def _on_lease(self, message: GateLease) -> None:
         self._store((message.state, message.valid_until_ns), act=False)
+
+    def _on_joint_state(self, message: JointState) -> None:
+        """Compare, in a dry run, what the arm does with what it would be told."""
+        shadow, commander, now_ns = self.shadow, self.commander, time.monotonic_ns()
+        if shadow is None or commander is None or self.loop is None:
+            return
+        with self._lock:
+            command = commander.command_at(now_ns)
+        if command is not None:
+            shadow.add(*command, message.name, message.position, now_ns)
 
     # --- loops --------------------------------------------------------------------------------
     def _work(self, now_ns: int, deadline_ns: int) -> None:

@@ -28,6 +28,8 @@ class Report:
         diagnostics.add("Loop", self.loop)
         diagnostics.add("Latency", self.latency)
         diagnostics.add("Output", self.output)
+        if self._node.shadow is not None:
+            diagnostics.add("Shadow", self.shadow)
 
     def loop(self, stat: Any) -> Any:
         """Tell the period of the loop, and the gate's lease."""
@@ -114,4 +116,20 @@ class Report:
         stat.add("Subscribers", str(node.watch.subscribers))
         stat.add("Other publishers", str(node.watch.others))
         stat.add("Dry run", str(controller.dry_run))
+        return stat
+
+    def shadow(self, stat: Any) -> Any:
+        """Tell, in a dry run, how what would be commanded compares with what the arm does."""
+        shadow = self._node.shadow
+        found = None if shadow is None else shadow.likeness()
+        if found is None:
+            stat.summary(OK, "dry run: nothing to compare yet")
+            return stat
+        unlike = number(float(found.rms.max()))
+        stat.summary(OK, f"dry run: up to {unlike} rms apart, direction {found.direction:.2f}")
+        stat.add("Direction (cosine)", number(found.direction))
+        stat.add("Compared (60 s)", str(found.compared))
+        for name, rms, largest in zip(self._node.robot.joints, found.rms, found.largest):
+            stat.add(f"{name} rms (rad or m)", number(float(rms), 4))
+            stat.add(f"{name} max (rad or m)", number(float(largest), 4))
         return stat

@@ -105,7 +105,6 @@ def test_a_continuous_joint_may_be_bounded_and_no_longer_wraps(arm):
         ("k_position", 21.0, "20"),
         ("has_soft_limits", False, "[-1.8, 1.9]"),
         ("has_effort_limits", False, "40"),
-        ("angle_wraparound", True, "[-2, 2]"),
     ],
 )
 def test_laxer_than_the_urdf_is_refused_with_both_values(arm, key, value, urdf):

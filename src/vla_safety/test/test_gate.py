@@ -253,7 +253,8 @@ def test_joint_states_may_come_in_parts_and_in_any_order():
 def test_speed_is_estimated_where_the_driver_sends_none():
     world = World(make_robot(1))
     world.gate.on_joint_state(["j0"], [0.0], [], world.now)
-    world.gate.on_joint_state(["j0"], [0.01], [], world.now + 10 * MS)
+    assert not world.gate.joints.still()  # who was never seen to stand moves
+    world.gate.on_joint_state(["j0"], [0.1], [], world.now + 100 * MS)
     assert world.gate.joints.v[0] == pytest.approx(1.0)
 
 

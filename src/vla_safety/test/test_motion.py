@@ -115,10 +115,11 @@ def test_what_is_left_of_a_path_begins_after_the_lead(moving):
 def test_standing_after_an_anchor_is_rest_at_once():
     motion = motion_of()
     motion.anchor(np.array([9.0, -9.0]), START)
-    assert motion.path.q.tolist() == [[2.0, -2.0]]
+    edge = 2.0 + np.deg2rad(0.5)  # so far outside its limits an arm may stand
+    assert motion.path.q.tolist() == [[edge, -edge]]
     assert motion.path.start_ns == START + LEAD_NS
     assert motion.at_rest(START)
-    assert motion.command(START)[0].tolist() == [2.0, -2.0]
+    assert motion.command(START)[0].tolist() == [edge, -edge]
 
 
 def test_an_anchor_in_motion_takes_the_place_of_everything(moving):

@@ -80,15 +80,25 @@ class TestJoints:
     def test_speed_is_measured_where_none_is_sent(self):
         joints = watch()
         joints.update(["j0", "j1"], [0.5, 0.0], [], 0)
-        assert joints.v.tolist() == [0.0, 0.0]
-        joints.update(["j0"], [0.6], [], 100 * MS)
+        assert not joints.still()  # not seen to stand yet
+        joints.update(["j0", "j1"], [0.6, 0.0], [], 100 * MS)
         assert joints.v == pytest.approx([1.0, 0.0])
-        joints.update(["j0"], [0.7], [], 100 * MS + 100_000)  # too soon after it to tell
+        joints.update(["j0"], [0.7], [], 199 * MS)  # too soon after it to tell
         assert joints.v == pytest.approx([1.0, 0.0])
-        joints.update(["j0"], [0.6], [], 200 * MS + 100_000)
+        joints.update(["j0"], [0.5], [], 200 * MS)
         assert joints.v == pytest.approx([-1.0, 0.0])
         joints.update(["j0"], [0.6], [2.0], 300 * MS)
         assert joints.v == pytest.approx([2.0, 0.0])
+        joints.update(["j0"], [0.8], [], 400 * MS)
+        assert joints.v == pytest.approx([2.0, 0.0])
+
+    def test_one_step_of_an_encoder_is_no_motion(self):
+        """A servo of 4096 steps a turn flickers by 1.5 mrad, and tells no speed."""
+        joints, rng, moved = watch(), np.random.default_rng(1), 0
+        for i in range(400):
+            joints.update(["j0", "j1"], rng.integers(0, 2, 2) * 2 * np.pi / 4096, [], i * 10 * MS)
+            moved += i > 20 and not joints.still()
+        assert moved == 0
 
     def test_outside_by_half_a_degree_or_a_share_of_a_short_range(self):
         wide, short = watch(), watch(q_min=1.0, q_max=1.04)

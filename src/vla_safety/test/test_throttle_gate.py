@@ -144,7 +144,7 @@ def test_silence_of_system_monitor_ends_the_slowing_down(world):
     world.tick()
     assert world.gate.state is State.SLOW
     assert 2900 < until(world, State.ACTIVE) <= 3080
-    assert world.changes[-1].cause == ""
+    assert world.changes[-1].cause == "over: throttled: thermal, by hardware"
     for _ in range(100):
         world.plan()
     assert world.gate.state is State.ACTIVE

@@ -47,6 +47,7 @@ def action_message(
     message.velocities = doubles(action.velocities)
     message.valid_until_ns = action.valid_until_ns
     message.state = int(action.state)
+    message.measured = action.measured
     trace = action.trace
     if trace.capture_ns:
         now_ns = time.monotonic_ns()

@@ -66,6 +66,8 @@ class Bounds:
         d_max = np.where(slower, robot.bound("max_deceleration"), a_max)
         fastest = v_max * robot.safety.velocity_scale * SPEED_MARGIN
         jump = robot.safety.jump_factor * v_max / robot.control.rate
+        # in a dry run the arm may be anywhere when the gate begins anew from there
+        astray = np.inf if robot.controller.dry_run else robot.safety.tracking_tolerance
         return Bounds(
             joints=robot.joints,
             q_min=q_min - margin,
@@ -74,7 +76,7 @@ class Bounds:
             reach=Reach(np.minimum(a_max, most), np.minimum(d_max, most), fastest, q_min, q_max),
             horizon_ns=round(robot.safety.max_horizon_ms * 1e6),
             jump=jump,
-            astray=jump + robot.safety.tracking_tolerance,
+            astray=jump + astray,
             lead_ns=robot.controller.lead_ns,
             takeover_ns=robot.controller.takeover_ns,
         )

@@ -15,6 +15,8 @@ from vla_command.core.watchdog import IDLE, Mode, Watchdog
 
 NOWHERE = np.empty(0)
 STOPPED = frozenset({GateState.STOPPING, GateState.LATCHED})
+HELD = STOPPED | {GateState.HOLD}
+LONGEST_GAP_NS = 50_000_000
 SAY_WHERE = IDLE | {GateState.LATCHED}
 
 
@@ -46,7 +48,7 @@ class Commander:
         self._start: np.ndarray | None = None  # where the newest one before that stands
         self._finishing = False
         self._abandoned = False  # the gate is not enabled any more, and the track still moves
-        self._gap_ns = lease_ns // 2  # between two samples, at most
+        self._gap_ns = min(lease_ns // 2, LONGEST_GAP_NS)  # between two samples, at most
         self._sent: Sample | None = None  # the newest one, since the arm stood where it began
         self._sent_ns = 0
 
@@ -100,7 +102,7 @@ class Commander:
         if refusal is not None:
             self.refused[refusal] += 1
             return None
-        if path.state in STOPPED and self._only_a_place(path, now_ns):
+        if path.state in HELD and not path.measured and self._only_a_place(path, now_ns):
             self.refused[Refusal.UNREACHABLE] += 1
             self._stopped = path.state == GateState.LATCHED
             return self._brake(now_ns)
@@ -118,13 +120,16 @@ class Commander:
         return self._rest(track, now_ns)
 
     def _only_a_place(self, path: SafePath, now_ns: int) -> bool:
-        """Whether there is no way left to where a stopped gate is: a stop sets nothing in motion.
+        """Whether there is no way left to where a gate stops: a stop sets nothing in motion.
 
-        The stop itself was lost, or the arm stands already, as what was before it was lost.
+        The stop itself was lost, or the arm stands already, as what was before it was lost; or it
+        is on a way to that place that the gate knows nothing of.
         """
         track, place = self.track, path.positions[-len(self._bounds.joints) :]
-        if track is None or (track.positions[-1] == place).all():
-            return track is None
+        if track is None:
+            return True
+        if (track.positions[-1] == place).all():
+            return track.end_ns > max(path.end_ns, now_ns + self._takeover_ns)
         over = path.end_ns <= max(path.start_ns, now_ns + self._takeover_ns)
         return over or self.resting(now_ns)
 
@@ -156,9 +161,16 @@ class Commander:
             return self._left(now_ns)
         if not self._streamed:
             return None
-        if self.watchdog.mode is not Mode.FOLLOWING and self.resting(now_ns):
+        if self.watchdog.mode is not Mode.FOLLOWING and self.resting(now_ns) and self._at_end():
             return None
         return sample(self.track, now_ns)
+
+    def _at_end(self) -> bool:
+        """Whether the last sample was that of an arm at rest where the motion ends."""
+        last, track = self._sent, self.track
+        if last is None or track is None:
+            return True
+        return not last.velocity.any() and bool((last.position == track.positions[-1]).all())
 
     def _noted(self, item: Trajectory | Sample | None, now_ns: int) -> Trajectory | Sample | None:
         """Remember a sample that is sent."""
@@ -203,11 +215,21 @@ class Commander:
 
     @property
     def rest(self) -> np.ndarray:
-        """Where the arm was left, (joints,) float64; (0,) while following and before any path."""
-        if self.track is None or self.watchdog.mode is Mode.FOLLOWING:
+        """Where the arm was left, (joints,) float64; (0,) before any path.
+
+        So while following anything but a stop of our own: the gate knows that.
+        """
+        following = self.watchdog.mode is Mode.FOLLOWING and (self.followed or self._fresh)
+        if self.track is None or following:
             return NOWHERE
         return self.track.positions[-1]
 
+    def command_at(self, now_ns: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return position and velocity (joints,) commanded now; None while not following."""
+        if self.track is None or self.watchdog.mode is not Mode.FOLLOWING:
+            return None
+        return self.track.state_at(now_ns)
+
     def resting(self, now_ns: int) -> bool:
         """Whether the commanded motion has come to its end."""
-        return self.track is None or now_ns >= self.track.end_ns
+        return self.track is None or self.track.stands_from(now_ns)

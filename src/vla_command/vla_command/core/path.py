@@ -41,6 +41,7 @@ class SafePath:
     velocities: np.ndarray
     valid_until_ns: int
     state: int
+    measured: bool = False
     trace: Trace = field(default_factory=Trace)
 
     @property

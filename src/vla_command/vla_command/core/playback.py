@@ -44,6 +44,14 @@ class Track:
         """Time from which the arm is at rest."""
         return int(self.times_ns[-1])
 
+    def stands_from(self, now_ns: int) -> bool:
+        """Whether the arm stands at the last knot from now on, whatever knots are still to come."""
+        if now_ns >= self.times_ns[-1]:
+            return True
+        i = max(int(np.searchsorted(self.times_ns, now_ns, side="right")) - 1, 0)
+        still = not self.velocities[i:].any()
+        return bool(still and (self.positions[i:] == self.positions[-1]).all())
+
     def state_at(self, now_ns: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the commanded position and velocity, each (joints,)."""
         i = int(np.searchsorted(self.times_ns, now_ns, side="right"))

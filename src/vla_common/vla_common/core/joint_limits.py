@@ -89,6 +89,9 @@ def _check(where: str, key: str, limit: JointLimit) -> None:
         raise ConfigError(
             where, f"{key}.has_position_limits", False, "true, unless angle_wraparound is true"
         )
+    if limit.has_position_limits and limit.angle_wraparound:
+        allowed = "false: a joint with position limits does not turn endlessly"
+        raise ConfigError(where, f"{key}.angle_wraparound", True, allowed)
     for low_key, high_key, used in (
         ("min_position", "max_position", limit.has_position_limits),
         ("soft_lower_limit", "soft_upper_limit", limit.has_soft_limits),

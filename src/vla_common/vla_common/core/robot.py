@@ -21,6 +21,7 @@ from vla_common.core.errors import ConfigError
 from vla_common.core.joint_limits import JointLimit, read_limits
 from vla_common.core.schema import build, unknown_key
 from vla_common.core.sections import (
+    HANDOVER_NS,
     Camera,
     CameraSync,
     Control,
@@ -150,6 +151,18 @@ def _check_rates(where: str, safety: Safety, controller: Controller) -> None:
         raise ConfigError(where, "safety.joint_state_ms", safety.joint_state_ms, allowed)
 
 
+def _check_lead(where: str, control: Control, safety: Safety, controller: Controller) -> None:
+    """Refuse paths that begin only after the next one is made: none would ever be followed."""
+    period_ms = 1e3 / control.rate
+    lead_ms = controller.lead_ns * 1e-6 + safety.step_ms
+    if lead_ms >= period_ms:
+        allowed = (
+            f"a period and {HANDOVER_NS * 1e-6:g} ms, and safety.step_ms, below {period_ms:g} ms, "
+            "1 / control.rate: a path begins before the next one is made"
+        )
+        raise ConfigError(where, "controller.update_rate", controller.update_rate, allowed)
+
+
 def _check_enable(where: str, identity: Identity, safety: Safety) -> None:
     """Refuse that a real arm enables by itself: it moves when somebody asks for it."""
     if safety.auto_enable and not identity.simulated:
@@ -179,7 +192,9 @@ def from_parameters(
     cameras = named(Camera, values["cameras"] or None, where, "cameras")
     safety = build(Safety, values.get("safety", {}), where, "safety")
     controller = build(Controller, values.get("controller", {}), where, "controller")
+    control = build(Control, values.get("control", {}), where, "control")
     _check_rates(where, safety, controller)
+    _check_lead(where, control, safety, controller)
     _check_enable(where, identity, safety)
     return Robot(
         source=where,
@@ -191,7 +206,7 @@ def from_parameters(
         sync=build(CameraSync, values.get("camera_sync", {}), where, "camera_sync"),
         model=build(Model, values["model"], where, "model"),
         cache=build(FeatureCache, values.get("feature_cache", {}), where, "feature_cache"),
-        control=build(Control, values.get("control", {}), where, "control"),
+        control=control,
         safety=safety,
         controller=controller,
         surroundings=surroundings.read(values, where, identity.urdf),

@@ -127,7 +127,7 @@ class Safety:
         "verified path at most; speed is limited so that it suffices", 200.0, above=0.0, high=2000.0
     )
     lease_ms: float = param(
-        "the publisher ramps to hold when the lease is older", 50.0, above=0.0, high=500.0
+        "the publisher ramps to hold when the lease is older", 50.0, low=30.0, high=500.0
     )
     max_action_age_ms: float = param(
         "/vla/actions older than this is stale", 100.0, above=0.0, high=1000.0
@@ -166,7 +166,7 @@ class Safety:
     )
     estop_required: bool = param("refuse to enable before an e-stop heartbeat was seen", False)
     estop_timeout_ms: float = param(
-        "e-stop heartbeat older than this trips", 125.0, above=0.0, high=1000.0
+        "e-stop heartbeat older than this trips", 125.0, low=80.0, high=1000.0
     )
     estop_plugin: str = param(
         "e-stop source in the gate's process: 'gpio', another entry point of vla_safety.estop, or "
@@ -205,6 +205,8 @@ HANDOVER_NS = 3_000_000
 """From the gate's decision through the publisher to the controller."""
 TAKEOVER_NS = 1_000_000
 """From the publisher to the controller."""
+MOST_SAMPLES = 500.0
+"""[Hz] of a streamed output, unless more is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,13 +235,29 @@ class Controller:
         100.0,
         low=10.0,
     )
+    command_rate: float = param(
+        "[Hz] of the samples of forward_command and joint_state, between which the controller "
+        "stands still; 0: update_rate, but no more than 500. A trajectory needs none",
+        0.0,
+        low=0.0,
+        high=1000.0,
+    )
     stamped: bool = param("trajectories say when they start; false: they start on arrival", True)
-    dry_run: bool = param("do everything but command the arm", False)
+    dry_run: bool = param(
+        "do everything but command the arm; what would be sent is on the publisher's ~/shadow, and "
+        "compared with what the arm does meanwhile",
+        False,
+    )
 
     @property
     def lead_ns(self) -> int:
         """How long before it changes the motion a path must be sent, to be there in time."""
         return round(1e9 / self.update_rate) + HANDOVER_NS
+
+    @property
+    def period_ns(self) -> int:
+        """Time between two samples of a streamed output."""
+        return round(1e9 / (self.command_rate or min(self.update_rate, MOST_SAMPLES)))
 
     @property
     def takeover_ns(self) -> int:

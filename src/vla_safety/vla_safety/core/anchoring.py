@@ -14,6 +14,8 @@ ANCHOR_SHARE = 0.05
 """The command jumps to the measured pose if a joint is off by more than this share of its range,
 or by more than ANCHOR."""
 ANCHOR = 0.02
+STAYS = 1.3
+"""Of the distance beyond which an arm was moved: so much further, where it was not before."""
 
 
 class Anchoring:
@@ -24,6 +26,7 @@ class Anchoring:
         self._motion = motion
         self._far = np.minimum(ANCHOR, ANCHOR_SHARE * (limits.q_max - limits.q_min))
         self._rest: Array | None = None
+        self._commanded = False  # motion begins at the last command, not at the measured pose
         self._placed = False  # where the arm came to rest since the last enable, by measurement
 
     def begin(self) -> None:
@@ -33,6 +36,11 @@ class Anchoring:
     def told(self, positions: Any, now_ns: int) -> None:
         """Take where the publisher's last command left the arm; anything else forgets it."""
         self._rest = vector(positions, len(self._far))
+
+    @property
+    def left(self) -> bool:
+        """Whether the publisher says where its last command left the arm."""
+        return self._rest is not None
 
     def off(self, now_ns: int) -> bool:
         """Return whether the arm is not where it is commanded to be."""
@@ -52,30 +60,48 @@ class Anchoring:
         motion, rest = self._motion, self._rest
         if self._joints.stale(now_ns) or not motion.at_rest(now_ns):
             return False
-        if rest is not None and (self._joints.error(rest) <= self._joints.lag).all():
+        near = self._joints.lag * (STAYS if self._commanded else 1.0)
+        self._commanded = rest is not None and bool((self._joints.error(rest) <= near).all())
+        if rest is not None and self._commanded:
             start, self._placed = rest, False
         elif motion.path is None or self.off(now_ns) or not (self._placed or rest is not None):
             start, self._placed = self._measured(now_ns), self._joints.still()
         else:
             return False
-        start = motion.inside(start)
+        start = motion.standing(start)
         if motion.path is not None and (start == motion.command(now_ns)[0]).all():
             return False
         motion.anchor(start, now_ns)
         return True
 
-    def catch_up(self, now_ns: int) -> None:
+    def catch_up(self, now_ns: int, *, moved_by_others: bool = False) -> None:
         """After the arm fell behind and all is at rest, go on from where it stands.
 
         It falls behind when a path is lost on the way to it. From a standstill, and only from
-        there, the measured pose may take the place of the last command.
+        there, the measured pose may take the place of the last command. ``moved_by_others``: in a
+        dry run the arm follows none of the commands, and need not stand for that.
         """
-        if self._motion.at_rest(now_ns) and self._joints.still() and self.off(now_ns):
-            self._motion.anchor(self._measured(now_ns), now_ns)
+        if self._joints.stale(now_ns):
+            return
+        still = moved_by_others or self._joints.still()
+        if self._motion.at_rest(now_ns) and still and self.off(now_ns):
+            self._motion.anchor(self._measured(now_ns), now_ns, measured=True)
             self._joints.lag_ticks = 0
 
+    def stand_with(self, now_ns: int) -> None:
+        """While the arm stands after a stop of the publisher's own, stand where it left it."""
+        rest, motion = self._rest, self._motion
+        if rest is None or not motion.at_rest(now_ns):
+            return
+        rest = motion.standing(rest)
+        if (rest != motion.command(now_ns)[0]).any():
+            motion.anchor(rest, now_ns)
+
     def _measured(self, now_ns: int) -> Array:
-        """Return the measured pose (joints,), continuous joints in the turn of the command."""
-        if self._motion.path is None:
-            return self._joints.q
-        return self._joints.near(self._motion.command(now_ns)[0])
+        """Return the measured pose (joints,), continuous joints in the turn of the command.
+
+        That of the publisher's last command, where there is none of the gate's.
+        """
+        if self._motion.path is not None:
+            return self._joints.near(self._motion.command(now_ns)[0])
+        return self._joints.q if self._rest is None else self._joints.near(self._rest)

@@ -45,6 +45,7 @@ class Announcer:
             state=state,
             stamp_ns=shown.stamp_ns if shown else 0,
             trace=plan.trace if plan else Trace(),
+            measured=path.measured,
         )
 
     def hold_is_due(self, now_ns: int) -> bool:

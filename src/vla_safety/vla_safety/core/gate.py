@@ -76,6 +76,7 @@ class Gate:
         self._enabled_ns = 0
         self._plan_ns = 0
         self._auto = False
+        self._dry_run = robot.controller.dry_run  # the arm stands, or somebody else moves it
         self._no_chunk_ns = round(safety.no_chunk_ms * 1e6)
         self._soft_ns = round(safety.soft_start_ms * 1e6)
 
@@ -218,10 +219,10 @@ class Gate:
         if blocked:
             return False, "refused: " + "; ".join(blocked)
         self.causes.reset()
-        self.machine.raise_event(Event.RESET, now_ns)
+        self.machine.raise_event(Event.RESET, now_ns, "~/reset")
         return True, "reset; nothing moves until ~/enable"
 
-    def enable(self, now_ns: int) -> tuple[bool, str]:
+    def enable(self, now_ns: int, cause: str = "~/enable") -> tuple[bool, str]:
         """Let plans pass from here on, beginning where the arm stands."""
         if self.state in IDLE:
             self._say_where_it_begins(now_ns)
@@ -235,7 +236,7 @@ class Gate:
         self.causes.enabled()
         self.streaks.begin()
         self._enabled_ns = self._plan_ns = now_ns
-        self.machine.raise_event(Event.ENABLE, now_ns)
+        self.machine.raise_event(Event.ENABLE, now_ns, cause)
         return True, "enabled"
 
     def internal_error(self, error: BaseException, now_ns: int) -> Output:
@@ -295,12 +296,15 @@ class Gate:
             self.announcer.path(self.motion.path, plan, self.state, now_ns)
 
     def _followed(self, followed: Any, heard: Any, now_ns: int) -> None:
-        if self.state not in MOVING or self.publisher.mode is not CommandMode.FOLLOWING:
+        if self.state not in ENABLED or self.publisher.mode is not CommandMode.FOLLOWING:
             return
         path = self.announcer.handover.correction(followed, heard, now_ns)
-        if path is not None:
-            self.counts.add(Reason.PATH_LOST, now_ns)
-            self.motion.go_back(path)
+        if path is None:
+            return
+        self.counts.add(Reason.PATH_LOST, now_ns)
+        self.motion.go_back(path)
+        if self.state is State.HOLD:
+            self._stop_motion(now_ns)
 
     def _try_again(self, curve: Reference, now_ns: int) -> None:
         """While a plan that led too near to something holds, see whether they still do."""
@@ -335,7 +339,7 @@ class Gate:
         elif self.streaks.slow:
             self.machine.raise_event(Event.SLOW, now_ns, Reason.LOW_CONFIDENCE.value)
         else:
-            self.machine.raise_event(Event.NORMAL, now_ns)
+            self.machine.raise_event(Event.NORMAL, now_ns, self._over)
 
     def _speed(self, now_ns: int) -> float:
         """Return the factor of the velocity limits: soft start, and slow."""
@@ -381,14 +385,26 @@ class Gate:
                 self._hold(Reason.JOINT_STALE, now_ns)
             if joints.outside():
                 self._hold(Reason.JOINT_OUTSIDE, now_ns)
-            if joints.disagrees(self._command(now_ns)) >= self.robot.safety.tracking_ticks:
-                self._trip(Reason.TRACKING, now_ns)
-            elif joints.lag_ticks >= self.robot.safety.tracking_ticks:
-                self._hold(Reason.LAGGING, now_ns)
-            if self.state is State.HOLD and Reason.LAGGING in self.causes.holding:
-                self.anchoring.catch_up(now_ns)
+            if not self._dry_run:
+                self._watch_tracking(now_ns)
+            if self.state is State.HOLD:
+                self._stand(now_ns)
         elif self.state in IDLE or self.motion.path is None:
             self._say_where_it_begins(now_ns)
+
+    def _watch_tracking(self, now_ns: int) -> None:
+        joints = self.joints
+        if joints.disagrees(self._command(now_ns)) >= self.robot.safety.tracking_ticks:
+            self._trip(Reason.TRACKING, now_ns)
+        elif joints.lag_ticks >= self.robot.safety.tracking_ticks:
+            self._hold(Reason.LAGGING, now_ns)
+
+    def _stand(self, now_ns: int) -> None:
+        """While it holds, stand where the arm does."""
+        if self.anchoring.left:
+            self.anchoring.stand_with(now_ns)
+        elif self._dry_run or Reason.LAGGING in self.causes.holding:
+            self.anchoring.catch_up(now_ns, moved_by_others=self._dry_run)
 
     def _say_where_it_begins(self, now_ns: int) -> None:
         """Tell the publisher where an enable will begin; it is refused until that was heard."""
@@ -423,9 +439,14 @@ class Gate:
         if self.causes.settle(now_ns) and self.state is State.HOLD:
             self._plan_ns = now_ns
             self.streaks.held_over()
-            self.machine.raise_event(Event.CLEAR, now_ns)
-        if self._auto and self.state is State.INACTIVE and self.enable(now_ns)[0]:
+            self.machine.raise_event(Event.CLEAR, now_ns, self._over)
+        if self._auto and self.state is State.INACTIVE and self.enable(now_ns, "auto_enable")[0]:
             self._auto = False
+
+    @property
+    def _over(self) -> str:
+        """The cause of a state that follows another whose cause has gone."""
+        return f"over: {self.machine.cause}"
 
     # --- reactions ----------------------------------------------------------------------------
     def _hold(self, reason: Reason, now_ns: int, count: bool = True, detail: str = "") -> None:

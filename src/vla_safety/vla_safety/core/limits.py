@@ -130,3 +130,14 @@ def check(limits: Limits, where: str) -> None:
         bad,
         "soft limits within the position limits, the lower below the upper",
     )
+
+
+OUTSIDE = np.deg2rad(0.5)
+"""Measured further outside the position limits than this is a fault [rad]."""
+OUTSIDE_SHARE = 0.05
+"""... and no more than this share of the range, for joints with a short one."""
+
+
+def outside_margin(limits: Limits) -> Array:
+    """Return how far outside its position limits each joint may rest (joints,) [rad or m]."""
+    return np.minimum(OUTSIDE, OUTSIDE_SHARE * (limits.q_max - limits.q_min))

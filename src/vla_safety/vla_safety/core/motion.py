@@ -6,7 +6,7 @@ import numpy as np
 
 from vla_common.core.robot import Safety
 from vla_safety.core.clearance import Clearance
-from vla_safety.core.limits import Array, Limits, Mask
+from vla_safety.core.limits import Array, Limits, Mask, outside_margin
 from vla_safety.core.path import Path, rest
 from vla_safety.core.planner import Planner
 from vla_safety.core.reasons import Reason
@@ -54,19 +54,29 @@ class Motion:
         self._turns = bool(limits.continuous.any())
         slack = CLAMP_SHARE * (limits.q_max - limits.q_min)
         self._low, self._high = limits.q_min - slack, limits.q_max + slack
+        margin = outside_margin(limits)
+        self._lowest, self._highest = limits.q_min - margin, limits.q_max + margin
         self.path: Path | None = None
         self._before: Path | None = None
         self.scale = 1.0
         self.clamped: Mask = np.zeros(limits.joints, dtype=np.bool_)
 
-    def anchor(self, q: Array, now_ns: int) -> None:
-        """Stand at ``q`` (joints,), clipped into the limits, from now on."""
-        self.path = rest(self.inside(q), now_ns + self._lead_ns, self.planner.step_ns)
+    def anchor(self, q: Array, now_ns: int, measured: bool = False) -> None:
+        """Stand at ``q`` (joints,), as :meth:`standing` bounds it, from now on."""
+        self.path = rest(self.standing(q), now_ns + self._lead_ns, self.planner.step_ns, measured)
         self._before = None
 
     def inside(self, q: Array) -> Array:
         """Return ``q`` (joints,), clipped into the limits."""
         return np.minimum(np.maximum(q, self._limits.q_min), self._limits.q_max)
+
+    def standing(self, q: Array) -> Array:
+        """Return ``q`` (joints,), clipped to where an arm may stand: a little outside the limits.
+
+        A command clipped to the limits would be a step of an arm that rests just outside of them;
+        from there the limiter permits no way but inwards.
+        """
+        return np.minimum(np.maximum(q, self._lowest), self._highest)
 
     def go_back(self, path: Path) -> None:
         """Go on from a path that was sent before: it is the one that the arm follows."""

@@ -16,7 +16,8 @@ class Path:
     """Rows (n, joints) of positions and velocities, row i due at ``start_ns + i * step_ns``.
 
     Acceleration is constant between rows; the last velocity is zero and the arm stays there.
-    ``tail_start`` is the first row of the stop tail. The arrays are not to be written to.
+    ``tail_start`` is the first row of the stop tail. ``measured``: it stands where the arm was
+    measured, not where it was commanded to be. The arrays are not to be written to.
     """
 
     start_ns: int
@@ -24,6 +25,7 @@ class Path:
     q: Array
     v: Array
     tail_start: int
+    measured: bool = False
 
     @property
     def end_ns(self) -> int:
@@ -61,13 +63,14 @@ class Path:
             self.q[cut:],
             self.v[cut:],
             max(0, self.tail_start - cut),
+            self.measured,
         )
 
 
-def rest(q: Array, start_ns: int, step_ns: int) -> Path:
+def rest(q: Array, start_ns: int, step_ns: int, measured: bool = False) -> Path:
     """Return the path that stands at ``q`` (joints,)."""
     rows = np.array(q, dtype=np.float64, ndmin=2)
-    return Path(start_ns, step_ns, rows, np.zeros_like(rows), 0)
+    return Path(start_ns, step_ns, rows, np.zeros_like(rows), 0, measured)
 
 
 def stop_rows(q: Array, v: Array, limits: Limits, dt: float) -> tuple[Array, Array]:

@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 
 from vla_common.core.robot import Safety
-from vla_safety.core.limits import Array, Limits
+from vla_safety.core.limits import Array, Limits, outside_margin
 
-OUTSIDE = np.deg2rad(0.5)
-"""Measured further outside the position limits than this is a fault [rad]."""
-OUTSIDE_SHARE = 0.05
-"""... and no more than this share of the range, for joints with a short one."""
 STILL = 0.02
 """A joint slower than this share of its velocity limit stands still."""
+SPEED_NS = 100_000_000
+"""Where a driver tells no speed it is that of the way in so much time, at least."""
 MAX_SOURCES = 8
 MAX_NAME = 256
 """Characters of an emergency stop source's name."""
@@ -54,9 +52,11 @@ class JointWatch:
         self._stale_ns = round(safety.joint_state_ms * 1e6)
         self._tolerance = safety.tracking_tolerance
         self.lag = LAG_SHARE * safety.tracking_tolerance
-        self._outside = np.minimum(OUTSIDE, OUTSIDE_SHARE * (limits.q_max - limits.q_min))
+        self._outside = outside_margin(limits)
         self._column = {name: i for i, name in enumerate(limits.names)}
         self._seen_ns = np.full(n, -1, dtype=np.int64)
+        self._from_ns = np.full(n, -1, dtype=np.int64)  # where a way began, to tell a speed
+        self._from_q = np.zeros(n)
         self._names: tuple[Any, ...] = ()
         self._pairs: tuple[list[int], list[int]] = ([], [])
         self.q = np.zeros(n)
@@ -83,17 +83,29 @@ class JointWatch:
             return False
         speeds = numbers(velocities, len(names))
         v = None if speeds is None else speeds[from_]
-        if v is None or not np.isfinite(v).all():
-            elapsed = (now_ns - self._seen_ns[to]) * 1e-9
-            usable = (self._seen_ns[to] >= 0) & (elapsed > 1e-4)
-            speed = (q - self.q[to]) / np.maximum(elapsed, 1e-4)
-            self.v[to] = np.where(usable, speed, self.v[to])
+        if v is not None and np.isfinite(v).all():
+            self.v[to], self._from_q[to], self._from_ns[to] = v, q, now_ns
         else:
-            self.v[to] = v
+            self.v[to] = self._speed(q, to, now_ns)
         self.q[to] = q
         self._seen_ns[to] = now_ns
         self.fresh = True
         return True
+
+    def _speed(self, q: Array, to: list[int], now_ns: int) -> Array:
+        """Return the speed of joints ``to`` by their way since a while ago, (len(to),).
+
+        From one message to the next a single step of an encoder would look like motion. A joint
+        that was not seen before moves, until it was seen to stand.
+        """
+        before_ns = self._from_ns[to]
+        known, elapsed = before_ns >= 0, now_ns - before_ns
+        due = ~known | (elapsed >= SPEED_NS)
+        speed = (q - self._from_q[to]) / (np.maximum(elapsed, SPEED_NS) * 1e-9)
+        found = np.where(due, np.where(known, speed, self._limits.v_max[to]), self.v[to])
+        self._from_ns[to] = np.where(due, now_ns, before_ns)
+        self._from_q[to] = np.where(due, q, self._from_q[to])
+        return np.asarray(found)
 
     def _map(self, names: tuple[Any, ...]) -> tuple[list[int], list[int]]:
         if names != self._names:

@@ -66,6 +66,7 @@ class SafeAction:
     state: State
     stamp_ns: int
     trace: Trace
+    measured: bool = False
 
 
 @dataclass(frozen=True, slots=True)
