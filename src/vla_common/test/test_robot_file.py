@@ -25,6 +25,7 @@ GOOD = {
     "joint_limits": {"a": dict(LIMIT), "b": dict(LIMIT)},
     "cameras": {"names": ["front"], "front": {"topic": "/c", "width": 64, "height": 64}},
     "model": {"bundle": "reach"},
+    "kinematics": {"enabled": False},
 }
 
 

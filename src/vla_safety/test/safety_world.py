@@ -58,6 +58,7 @@ def make_robot(
         "cameras": {"names": ["c"], "c": {"topic": "/c", "width": 96, "height": 96}},
         "model": {"bundle": "none"},
         "safety": {"soft_start_ms": 0.0, **safety},
+        "kinematics": {"enabled": False},
     }
     return from_parameters(values, "test")
 
