@@ -139,6 +139,16 @@ def test_a_simulated_arm_may_enable_by_itself():
     assert from_parameters(values, "here").safety.auto_enable
 
 
+@pytest.mark.parametrize("simulated", [False, True])
+@pytest.mark.parametrize("said", [None, False, True])
+def test_only_a_simulated_arm_needs_no_emergency_stop_unless_the_file_says_so(simulated, said):
+    """A robot file that said nothing was enabled without one."""
+    values = changed("robot.simulated", simulated)
+    values["safety"] = {} if said is None else {"estop_required": said}
+    expected = not simulated if said is None else said
+    assert from_parameters(values, "here").safety.estop_required is expected
+
+
 def test_file_must_be_a_parameter_file(tmp_path):
     path = tmp_path / "r.yaml"
     for text, words in [
