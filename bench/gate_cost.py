@@ -96,7 +96,7 @@ def arms_robot(count: int) -> dict[str, Any]:
     table = values["collision"]["table"]
     table["center"][1] += APART * (count - 1) / 2
     table["size"][1] += APART * (count - 1)
-    values["safety"] = {"soft_start_ms": 0.0}
+    values["safety"] = {"soft_start_ms": 0.0, "estop_required": False}
     return values
 
 

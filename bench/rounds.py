@@ -77,6 +77,7 @@ def robot_file(bundle: Path, rate: float, cameras: tuple[str, ...]) -> dict[str,
         "model": {"bundle": str(bundle), "instruction": "hold still"},
         "safety": {"auto_enable": True},
         "controller": {"check_parameters": False},
+        "kinematics": {"enabled": False},  # the robot of the benchmark has no URDF
     }
     return {"/**": {"ros__parameters": parameters}}
 

@@ -7,14 +7,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import rclpy
+import yaml
 from conftest import ROOT, share_of
 
 from vla_bringup.core import places
 from vla_command.core.checks import Bounds
+from vla_command.core.controller_check import PARAMETERS, judge, node_of
 from vla_common.core import robot as robot_file
 from vla_common.core.robot import Robot
 from vla_common.core.urdf import read
@@ -114,6 +117,32 @@ def test_a_real_arm_starts_carefully(name: str) -> None:
     assert robot.safety.estop_required
     assert not robot.safety.auto_enable
     assert robot.safety.velocity_scale <= 0.5
+
+
+CONTROLLER = re.compile(r"^#   (\w+:\n#     ros__parameters:\n(?:#       .*\n)+)", re.MULTILINE)
+
+
+def controller_in_comments(name: str) -> tuple[str, dict[str, Any]]:
+    """Return the name and parameters of the controller that the comments of a file describe."""
+    text = FILES[name].read_text(encoding="utf-8")
+    (block,) = CONTROLLER.findall(text[: text.index("/**:")])
+    ((node, value),) = yaml.safe_load(block.replace("\n#   ", "\n")).items()
+    values = value["ros__parameters"]
+    values["constraints.goal_time"] = values.pop("constraints")["goal_time"]
+    return node, values
+
+
+@pytest.mark.parametrize("humble", [False, True])
+@pytest.mark.parametrize("name", REAL)
+def test_the_controller_that_a_robot_file_describes_can_be_enabled(name: str, humble: bool) -> None:
+    """Two files described one that is refused, the others none."""
+    robot = load(name)
+    node, values = controller_in_comments(name)
+    assert f"/{node}" == node_of(robot.controller.topic, robot.controller.node)
+    if humble:
+        values["open_loop_control"] = values.pop("interpolate_from_desired_state")
+    found = {key: values.get(key) for key in PARAMETERS[robot.controller.type]}
+    assert judge(robot.controller.type, found, robot.joints, node) == ()
 
 
 def test_the_fr3_stays_within_the_model_of_the_simulated_one() -> None:

@@ -48,6 +48,7 @@ def parameters(cameras: dict[str, dict[str, Any]], **sync: Any) -> dict[str, Any
         },
         "camera_sync": sync,
         "model": {"bundle": "none"},
+        "kinematics": {"enabled": False},
     }  # fmt: skip
 
 

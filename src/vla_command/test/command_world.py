@@ -27,6 +27,7 @@ def parameters(**controller):
         "joint_limits": {name: dict(limit) for name in JOINTS},
         "cameras": {"names": ["front"], "front": {"topic": "/c", "width": 96, "height": 96}},
         "model": {"bundle": "reach"},
+        "kinematics": {"enabled": False},
         "controller": {"topic": "/test_arm/command", "check_parameters": False, **controller},
     }
 

@@ -16,7 +16,12 @@ GOOD = {
     "cmd_timeout": 0.5,
     "constraints.goal_time": 0.0,
 }
-HUMBLE = dict.fromkeys(GOOD) | {"joints": ["j1", "j2"], "open_loop_control": True}
+HUMBLE = dict.fromkeys(GOOD) | {
+    "joints": ["j1", "j2"],
+    "command_interfaces": ["position"],
+    "open_loop_control": True,
+    "cmd_timeout": 0.5,
+}
 
 
 def wrong(kind="joint_trajectory", base=GOOD, **changes):
@@ -89,6 +94,33 @@ def test_a_parameter_of_another_type_of_a_forward_controller():
     assert wrong("forward_command", dict.fromkeys(good))[0].startswith("/jtc: has no parameter")
 
 
+@pytest.mark.parametrize("name", ["command_interfaces", "cmd_timeout"])
+@pytest.mark.parametrize("base", [GOOD, HUMBLE])
+def test_a_trajectory_controller_without_what_makes_it_a_guard_is_refused(base, name):
+    """It passed: what is not there was not asked for."""
+    (found,) = wrong(base=base, **{name: None})
+    assert found.startswith(f"/jtc: has no parameter {name}: ")
+    assert "controller.check_parameters: false" in found
+
+
+def test_a_trajectory_controller_that_cannot_say_where_it_begins_is_refused():
+    (found,) = wrong(interpolate_from_desired_state=None)
+    assert found.startswith("/jtc: has no parameter interpolate_from_desired_state: ")
+    assert "open_loop_control" in found
+
+
+def test_an_old_trajectory_controller_is_told_what_to_update_to():
+    (found,) = wrong(base=HUMBLE, cmd_timeout=None)
+    assert "from 3.16.0 on, in Humble 2.30.0" in found
+
+
+def test_a_forward_controller_that_may_be_one_of_velocities_is_refused():
+    good = {"joints": ["j1", "j2"], "interface_name": None}
+    (found,) = wrong("forward_command", good)
+    assert found.startswith("/jtc: has no parameter interface_name: ")
+    assert "controller.check_parameters: false" in found
+
+
 def test_a_long_value_is_cut():
     assert len(wrong(joints=list(range(10_000)))[0]) < 100
 
@@ -126,7 +158,6 @@ def test_good_controllers_of_new_and_old_versions():
 def test_a_forward_controller_takes_positions_in_our_order():
     good = {"joints": ["j1", "j2"], "interface_name": "position"}
     assert wrong("forward_command", good) == ()
-    assert wrong("forward_command", good, interface_name=None) == ()  # position_controllers
     for name in ("velocity", "effort"):
         said = f"/jtc: interface_name is {name!r}; set 'position'"
         assert wrong("forward_command", good, interface_name=name) == (said,)

@@ -57,7 +57,11 @@ def problems(**changes):
 
 def test_a_good_controller_has_no_problems():
     assert problems() == ()
-    assert problems(interface_name=answer()) == ()  # a parameter that is not known
+
+
+def test_a_parameter_that_is_not_known_is_named():
+    (problem,) = problems(interface_name=answer())
+    assert problem.startswith("/arm: has no parameter interface_name")
 
 
 @pytest.mark.parametrize(

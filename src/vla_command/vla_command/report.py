@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from vla_command.core.latency import StageLatency
     from vla_command.node import CommandPublisher
 
+PERIOD_WARN = 1.2  # of the target: the 99th percentile of the loop's period
+OVERRUN_PERIODS = 1.0  # so many periods late is an error
 REFRESH_NS = 900_000_000  # percentiles are computed at most this often
 
 
@@ -43,9 +45,9 @@ class Report:
             stat.summary(ERROR, "the loop has ended")
         elif watchdog.mode is Mode.LATCHED:
             stat.summary(ERROR, watchdog.cause)
-        elif period.max > 3.0 * target_ms:
+        elif period.max > (1.0 + OVERRUN_PERIODS) * target_ms:
             stat.summary(ERROR, f"overrun: a period of {period.max:.1f} ms")
-        elif period.p99 >= 1.2 * target_ms:
+        elif period.p99 >= PERIOD_WARN * target_ms:
             stat.summary(WARN, f"period p99 {period.p99:.1f} ms of {target_ms:.1f} ms")
         elif not watchdog.valid_until_ns:
             stat.summary(WARN, "the gate was not heard yet")

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import fields, replace
 
 import pytest
 import yaml
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vla_common.core.errors import ConfigError
-from vla_common.core.robot import from_parameters, load
+from vla_common.core.robot import JointLimit, from_parameters, load
 
 LIMIT = {
     "has_position_limits": True,
@@ -25,6 +26,7 @@ GOOD = {
     "joint_limits": {"a": dict(LIMIT), "b": dict(LIMIT)},
     "cameras": {"names": ["front"], "front": {"topic": "/c", "width": 64, "height": 64}},
     "model": {"bundle": "reach"},
+    "kinematics": {"enabled": False},
 }
 
 
@@ -136,6 +138,24 @@ def test_a_simulated_arm_may_enable_by_itself():
     values = changed("safety.auto_enable", True)
     values["robot"]["simulated"] = True
     assert from_parameters(values, "here").safety.auto_enable
+
+
+@pytest.mark.parametrize("simulated", [False, True])
+@pytest.mark.parametrize("said", [None, False, True])
+def test_only_a_simulated_arm_needs_no_emergency_stop_unless_the_file_says_so(simulated, said):
+    """A robot file that said nothing was enabled without one."""
+    values = changed("robot.simulated", simulated)
+    values["safety"] = {} if said is None else {"estop_required": said}
+    expected = not simulated if said is None else said
+    assert from_parameters(values, "here").safety.estop_required is expected
+
+
+def test_the_gain_for_effort_commands_may_be_there_and_limits_nothing():
+    """A file of ros2_control's with this key could not be copied."""
+    robot = from_parameters(changed("joint_limits.a.k_velocity", 20.0), "here")
+    assert replace(robot.limits[0], k_velocity=0.0) == replace(robot.limits[1], k_velocity=0.0)
+    field = {field.name: field for field in fields(JointLimit)}["k_velocity"]
+    assert "not used" in field.metadata["description"]
 
 
 def test_file_must_be_a_parameter_file(tmp_path):

@@ -100,6 +100,7 @@ def test_a_robot_without_them_has_none():
         ("collision.pole.length", -1.0, ">= 0"),
         ("collision.pole.colour", "red", "unknown key"),
         ("robot.urdf", "", "needs one"),
+        ("robot.urdf", KeyError, "needs one"),
     ],
 )
 def test_mistakes_are_refused_with_the_key(path, value, words):
@@ -110,3 +111,20 @@ def test_mistakes_are_refused_with_the_key(path, value, words):
     assert words in message
     assert path.rpartition(".")[0].split(".")[0] in message
     assert len(message.splitlines()) == 1
+
+
+@pytest.mark.parametrize("urdf", ["", None])
+@pytest.mark.parametrize("kinematics", [None, {}, {"enabled": True}, {"slow_distance": 0.1}])
+def test_without_a_urdf_the_checks_are_not_off_in_silence(urdf, kinematics):
+    bare = copy.deepcopy(GOOD)
+    bare.pop("kinematics")
+    bare |= {} if kinematics is None else {"kinematics": kinematics}
+    bare["robot"] |= {} if urdf is None else {"urdf": urdf}
+    with pytest.raises(ConfigError) as caught:
+        from_parameters(bare, "robot.yaml")
+    error = caught.value
+    assert (error.where, error.key, error.value) == ("robot.yaml", "robot.urdf", "")
+    assert "kinematics.enabled: false" in error.allowed
+    assert len(str(error).splitlines()) == 1
+    bare["kinematics"] = {**(kinematics or {}), "enabled": False}
+    assert not from_parameters(bare, "robot.yaml").surroundings.kinematics.enabled

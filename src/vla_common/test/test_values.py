@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vla_common.core.clock import ClockOffset
 from vla_common.core.mailbox import Mailbox
-from vla_common.core.stats import RateMeter, Window
+from vla_common.core.stats import RateMeter, Rise, Window
 from vla_common.core.trace import STAGES, Trace, stages_ms
 
 
@@ -83,3 +83,22 @@ def test_stages_add_up_to_the_total():
 
 def test_stage_not_reached_is_left_out():
     assert stages_ms(Trace(capture_ns=5, received_ns=1_000_005)) == {"capture": 1.0}
+
+
+def test_a_rise_is_that_of_the_span_and_forgets_what_was_before():
+    rise = Rise(1000, step_ns=10)
+    assert rise.look([3, 0], 0).tolist() == [3, 0]  # so they rose since the beginning
+    assert rise.look([5, 1], 500).tolist() == [5, 1]
+    assert rise.look([5, 2], 999).tolist() == [5, 2]
+    assert rise.look([5, 2], 1500).tolist() == [0, 1]
+    assert rise.look([9, 2], 1505).tolist() == [4, 1]
+    assert rise.look([9, 2], 9000).tolist() == [4, 0]
+    assert rise.look([9, 2], 9999).tolist() == [4, 0]
+    assert rise.look([9, 2], 10000).tolist() == [0, 0]
+
+
+def test_a_rise_remembers_no_more_looks_than_it_needs():
+    rise = Rise(1000, step_ns=100)
+    for now_ns in range(20_000):
+        assert 1000 <= rise.look([now_ns], now_ns)[0] <= 1101 or now_ns < 1101
+    assert len(rise._looks) <= 12

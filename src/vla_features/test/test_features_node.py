@@ -43,6 +43,7 @@ PARAMETERS = {
     "model.bundle": "no_such_bundle",
     "feature_cache.max_age_ms": 5000.0,
     "feature_cache.monitor_every": 3,
+    "kinematics.enabled": False,
 }
 
 

@@ -150,6 +150,7 @@ def parameters():
         "joint_limits": {name: dict(limit) for name in JOINTS},
         "cameras": {"names": ["front"], "front": {"topic": "/c", "width": 16, "height": 16}},
         "model": {"bundle": "tiny"},
+        "kinematics": {"enabled": False},
     }
 
 

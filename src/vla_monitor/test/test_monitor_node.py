@@ -29,6 +29,7 @@ ROBOT = {
     "joint_limits.j1.max_velocity": 1.0, "joint_limits.j1.has_acceleration_limits": True,
     "joint_limits.j1.max_acceleration": 1.0, "cameras.names": ["front"],
     "cameras.front.topic": "/c", "cameras.front.width": 96, "cameras.front.height": 96,
+    "kinematics.enabled": False,
 }  # fmt: skip
 
 

@@ -57,7 +57,8 @@ def make_robot(
         "joint_limits": limits,
         "cameras": {"names": ["c"], "c": {"topic": "/c", "width": 96, "height": 96}},
         "model": {"bundle": "none"},
-        "safety": {"soft_start_ms": 0.0, **safety},
+        "safety": {"soft_start_ms": 0.0, "estop_required": False, **safety},
+        "kinematics": {"enabled": False},
     }
     return from_parameters(values, "test")
 

@@ -100,7 +100,7 @@ def make_arm(text: str = "", **changes) -> Robot:
         "joint_limits": {f"j{i}": dict(limit) for i in range(3)},
         "cameras": {"names": ["c"], "c": {"topic": "/c", "width": 96, "height": 96}},
         "model": {"bundle": "none"},
-        "safety": {"soft_start_ms": 0.0},
+        "safety": {"soft_start_ms": 0.0, "estop_required": False},
         "kinematics": {"elbow_frame": "fore"},
         "workspace": {"names": ["room", "case"], "room": ROOM, "case": CASE},
         "collision": {"names": ["table"], "table": TABLE},

@@ -174,7 +174,7 @@ def two_cameras(**safety):
         "main": camera,
         "extra": {**camera, "required": False},
     }
-    values["safety"] = {"soft_start_ms": 0.0, **safety}
+    values["safety"] = {**values["safety"], **safety}
     return from_parameters(values, "test")
 
 

@@ -128,6 +128,13 @@ def test_the_report_tells_clear_near_and_holding_apart(near_table):
     stat = tell()
     assert stat.level == WARN, stat.message
     assert stat.message.startswith("near: fore:table")
+    for _ in range(200):  # and away from it
+        q = world.gate.motion.command(world.now)[0]
+        way = np.clip(np.array(HOME) - q, -0.01, 0.01)
+        world.chunk(q + way * np.arange(1, 9)[:, None])
+        world.tick(20), world.tick(20), world.tick(10)
+    stat = tell()
+    assert (stat.level, stat.message) == (OK, "clear")
 
 
 def test_the_report_names_a_pose_that_is_too_near(monkeypatch):

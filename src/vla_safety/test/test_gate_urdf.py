@@ -37,6 +37,7 @@ def values(tmp_path: Path) -> dict[str, Any]:
     (tmp_path / "arm.urdf").write_text(URDF)
     found["robot"]["urdf"] = str(tmp_path / "arm.urdf")
     found["robot"]["home"] = [0.0, 0.0]
+    del found["kinematics"]
     least = {"has_acceleration_limits": True, "max_acceleration": 6.0}
     found["joint_limits"] = {name: dict(least) for name in ("j0", "j1")}
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,9 +48,20 @@ def test_switched_off_by_name_nothing_is_imported(monkeypatch):
     assert clearance.load(robot) is None
 
 
-def test_without_a_urdf_there_are_no_checks():
-    robot = make_arm(robot={"urdf": ""}, workspace=None, collision=None)
-    assert clearance.load(robot) is None
+def test_without_a_urdf_the_checks_must_be_switched_off_by_name():
+    """They were off in silence: only a warning in diagnostics told."""
+    nowhere = {"robot": {"urdf": ""}, "workspace": None, "collision": None}
+    with pytest.raises(ConfigError) as caught:
+        make_arm(**nowhere)
+    assert (caught.value.key, caught.value.value) == ("robot.urdf", "")
+    assert "kinematics.enabled: false" in caught.value.allowed
+    assert clearance.load(make_arm(**nowhere, kinematics={"enabled": False})) is None
+
+
+def test_a_robot_that_lost_its_urdf_is_not_taken_for_one_without_checks():
+    with pytest.raises(ConfigError) as caught:
+        clearance.load(replace(make_arm(), urdf_path=None))
+    assert caught.value.key == "robot.urdf"
 
 
 # --- names and postures ------------------------------------------------------------------------

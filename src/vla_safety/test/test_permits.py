@@ -65,7 +65,9 @@ def test_a_joint_outside_blocks_enable_but_not_reset(world):
 def test_a_required_emergency_stop():
     world = World(make_robot(2, estop_required=True))
     world.tick()
-    assert world.gate.enable_blocked_by(world.now) == ["no e-stop heartbeat was seen on /vla/estop"]
+    assert world.gate.enable_blocked_by(world.now) == [
+        "no e-stop heartbeat was seen on /vla/estop: safety.estop_required is true"
+    ]
 
 
 def test_enabled_already_and_no_reset_needed(world):

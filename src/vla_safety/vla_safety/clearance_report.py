@@ -34,8 +34,7 @@ class ClearanceReport:
         """Report the nearest pair, the workspace's margin, and what a check costs."""
         clearance, motion = self._clearance, self._gate.motion
         if clearance is None or self._probe is None:
-            enabled = self._gate.robot.surroundings.kinematics.enabled
-            why = "robot.urdf is empty" if enabled else "kinematics.enabled is false"
+            why = "kinematics.enabled is false"
             stat.summary(WARN, f"workspace and collision are not checked: {why}")
             return stat
         if motion.path is None or not clearance.pairs:

@@ -7,20 +7,30 @@ from typing import Any
 
 import numpy as np
 
-from vla_common.core.stats import Window
+from vla_common.core.stats import Rise, Window
 from vla_common.diagnostics import ERROR, OK, WARN, Diagnostics, number
 from vla_safety.core.compiled import COMPILED
 from vla_safety.core.gate import Gate
 from vla_safety.core.publisher_watch import CommandMode
-from vla_safety.core.reasons import CAMERA, INPUT, Reason
+from vla_safety.core.reasons import CAMERA, INPUT, MINUTE_NS, Reason
 from vla_safety.core.state_machine import State
 
 SCALED_WARN = 0.05
+SCALED_LEAST = 20  # plans in the last 60 s: a share of fewer says nothing
 CLAMPS_WARN = 5
 RUNNING_ERROR = 3
+RUNNING_NS = 1_000_000_000
+"""Refusals in a row that ended longer ago are over, also where no good plan followed."""
 HEARTBEAT_WARN_MS = 75.0
 OTHER = (Reason.LOW_CONFIDENCE, Reason.CLOCK_JUMP, Reason.JOINT_BAD, Reason.HEALTH_BAD)
 """Counted with the input, but no reasons to refuse a plan."""
+KEYS = {Reason.NON_FINITE: "Non-finite", Reason.CLOCK_JUMP: "Clock jumps"}
+"""Where a key in diagnostics is not the reason's own name."""
+
+
+def key_of(reason: Reason) -> str:
+    """Return the key under which a reason is counted in diagnostics."""
+    return KEYS.get(reason) or reason.value.replace("_", " ").capitalize()
 
 
 class GateReport:
@@ -29,6 +39,8 @@ class GateReport:
     def __init__(self, gate: Gate, check_ms: Window) -> None:
         self._gate = gate
         self._check_ms = check_ms
+        self._scaled = Rise(MINUTE_NS)
+        self._clamps = Rise(MINUTE_NS)
 
     def add_to(self, diagnostics: Diagnostics) -> None:
         """Add the tasks."""
@@ -44,12 +56,16 @@ class GateReport:
         gate, now_ns = self._gate, time.monotonic_ns()
         state, machine = gate.state, gate.machine
         blocked = gate.reset_blocked_by(now_ns)
-        share = gate.held_back()
+        plans, held = self._scaled.look(
+            (gate.plans, gate.counts.total[Reason.HELD_BACK]), now_ns
+        ).tolist()
+        share = held / plans if plans else 0.0
         text = state.name + (f": {machine.cause}" if machine.cause else "")
         if state in (State.HOLD, State.STOPPING, State.LATCHED):
             stat.summary(ERROR, text)
-        elif share > SCALED_WARN and gate.counts.minute(Reason.HELD_BACK, now_ns) > 0:
-            stat.summary(WARN, f"{text}; {100 * share:.0f} % of plans held back by limits")
+        elif share > SCALED_WARN and plans >= SCALED_LEAST:
+            words = f"{100 * share:.0f} % of plans of the last 60 s held back by limits"
+            stat.summary(WARN, f"{text}; {words}")
         else:
             stat.summary(OK, text)
         plan, check = gate.announcer.last_plan, self._check_ms.summary()
@@ -63,7 +79,7 @@ class GateReport:
         stat.add("Reset blocked by", "; ".join(blocked))
         stat.add("Enable blocked by", "; ".join(gate.enable_blocked_by(now_ns)))
         stat.add("Throttled", gate.throttle.reasons(now_ns))
-        stat.add("Plans held back (%)", number(100 * share))
+        stat.add("Plans held back (60 s) (%)", number(100 * share))
         stat.add("Plan to path p50 (ms)", number(check.p50))
         stat.add("Plan to path p99 (ms)", number(check.p99))
         stat.add("Plan to path max (ms)", number(check.max))
@@ -75,14 +91,18 @@ class GateReport:
         gate, now_ns = self._gate, time.monotonic_ns()
         limits, path = gate.limits, gate.motion.path
         outside = gate.joints.known and gate.joints.outside()
-        clamps = gate.counts.minute(Reason.CLAMPED, now_ns)
+        clamps = dict(
+            zip(limits.names, self._clamps.look(gate.motion.clamps.tolist(), now_ns).tolist())
+        )
+        often = [f"{name} ({n})" for name, n in clamps.items() if n >= CLAMPS_WARN]
         if outside:
             stat.summary(ERROR, "measured outside the position limits")
-        elif clamps >= CLAMPS_WARN:
-            stat.summary(WARN, f"{clamps} plans with targets outside the limits in 60 s")
+        elif often:
+            stat.summary(WARN, f"plans with targets outside the limits in 60 s: {', '.join(often)}")
         else:
             stat.summary(OK, "within limits")
-        stat.add("Clamps (60 s)", str(clamps))
+        for name, n in clamps.items():
+            stat.add(f"{name} Clamps (60 s)", str(n))
         if path is None:
             return stat
         margin = np.minimum(path.q - limits.q_min, limits.q_max - path.q).min(axis=0)
@@ -106,14 +126,19 @@ class GateReport:
         """Report what was refused, and why."""
         gate, now_ns = self._gate, time.monotonic_ns()
         recent = gate.refusals(now_ns)
-        if gate.streaks.refused >= RUNNING_ERROR:
+        jumps = gate.counts.minute(Reason.CLOCK_JUMP, now_ns)
+        last_ns = max(gate.counts.last_ns[reason] for reason in INPUT)
+        running = gate.streaks.refused >= RUNNING_ERROR and now_ns - last_ns <= RUNNING_NS
+        found = [f"{recent} plans refused in 60 s"] * bool(recent)
+        found += [f"{jumps} clock jumps in 60 s"] * bool(jumps)
+        if running:
             stat.summary(ERROR, f"{gate.streaks.refused} plans refused in a row")
-        elif recent:
-            stat.summary(WARN, f"{recent} plans refused in 60 s")
+        elif found:
+            stat.summary(WARN, "; ".join(found))
         else:
             stat.summary(OK, "no plan refused in 60 s")
         for reason in (*INPUT, *OTHER):
-            stat.add(reason.value.replace("_", " ").capitalize(), str(gate.counts.total[reason]))
+            stat.add(key_of(reason), str(gate.counts.total[reason]))
         age = gate.joints.age_ns(now_ns) * 1e-6 if gate.joints.known else float("nan")
         stat.add("Joint state age (ms)", number(age, 1))
         return stat
@@ -132,7 +157,7 @@ class GateReport:
         stat.add("Required", ", ".join(watch.required))
         stat.add("Report age (ms)", number(float("nan") if age_ns is None else age_ns * 1e-6, 1))
         for reason in CAMERA:
-            stat.add(reason.value.replace("_", " ").capitalize(), str(gate.counts.total[reason]))
+            stat.add(key_of(reason), str(gate.counts.total[reason]))
         return stat
 
     def emergency_stop(self, stat: Any) -> Any:

@@ -2,8 +2,11 @@
 
 The parameters are those of ros2_controllers' joint_trajectory_controller and
 forward_command_controller (github.com/ros-controls/ros2_controllers, their
-``*_parameters.yaml``, read 2026-11). One that an older version does not know is not asked for,
-but for the joints, which every version has.
+``*_parameters.yaml`` and changelogs, read 2026-11). A parameter that is not there says nothing
+about the controller, so one that decides whether it is a guard must be there. Every version that
+can be had has them: ``cmd_timeout`` came with 3.16.0, in Humble with 2.30.0 (2023-12-20); Humble
+knows ``interpolate_from_desired_state`` as ``open_loop_control``. Only ``interpolation_method``
+and ``constraints.goal_time`` may be missing: then they have their default.
 """
 
 from __future__ import annotations
@@ -84,9 +87,29 @@ def _joints(values: Mapping[str, Any], joints: tuple[str, ...], ordered: bool) -
     return [f"joints is {list(found)}; set {list(joints)} (robot.joints){order}"]
 
 
+def _missing(name: str, why: str) -> str:
+    return (
+        f"has no parameter {name}: {why}; for a controller of another kind that you have checked "
+        "yourself there is controller.check_parameters: false"
+    )
+
+
+def _desired(values: Mapping[str, Any]) -> list[str]:
+    """Without it each streamed trajectory begins at the measured position."""
+    new, old = (values.get(k) for k in ("interpolate_from_desired_state", "open_loop_control"))
+    if new is None and old is None:
+        return [_missing("interpolate_from_desired_state", "in Humble it is open_loop_control")]
+    if new or old:
+        return []
+    name = "open_loop_control" if new is None else "interpolate_from_desired_state"
+    return [f"{name} is false; set it true"]
+
+
 def _timeout(values: Mapping[str, Any]) -> list[str]:
     timeout, goal = values.get("cmd_timeout"), values.get("constraints.goal_time") or 0.0
-    if timeout is None or timeout > max(0.0, goal):
+    if timeout is None:
+        return [_missing("cmd_timeout", "ros2_controllers has it from 3.16.0 on, in Humble 2.30.0")]
+    if timeout > max(0.0, goal):
         return []
     least = f"above constraints.goal_time, {goal:g}" if goal > 0.0 else "above 0, such as 0.5"
     return [f"cmd_timeout is {timeout:g} (off); set it {least}"]
@@ -95,23 +118,23 @@ def _timeout(values: Mapping[str, Any]) -> list[str]:
 def _trajectory(values: Mapping[str, Any], joints: tuple[str, ...]) -> list[str]:
     wrong = _joints(values, joints, ordered=False)
     interfaces = values.get("command_interfaces")
-    if interfaces is not None and list(interfaces) != ["position"]:
+    if interfaces is None:
+        wrong.append(_missing("command_interfaces", "every joint_trajectory_controller has it"))
+    elif list(interfaces) != ["position"]:
         wrong.append(f"command_interfaces is {list(interfaces)}; set ['position']")
     method = values.get("interpolation_method")
     if method is not None and method != "splines":
         wrong.append(f"interpolation_method is {method!r}; set 'splines'")
-    # Without it each streamed trajectory begins at the measured position.
-    desired = [values.get(k) for k in ("interpolate_from_desired_state", "open_loop_control")]
-    if False in desired and True not in desired:
-        name = "open_loop_control" if desired[0] is None else "interpolate_from_desired_state"
-        wrong.append(f"{name} is false; set it true")
-    return wrong + _timeout(values)
+    return wrong + _desired(values) + _timeout(values)
 
 
 def _forward(values: Mapping[str, Any], joints: tuple[str, ...]) -> list[str]:
     wrong = _joints(values, joints, ordered=True)
     interface = values.get("interface_name")
-    if interface is not None and interface != "position":
+    if interface is None:
+        why = "it tells positions from velocities and efforts"
+        wrong.append(_missing("interface_name", why))
+    elif interface != "position":
         wrong.append(f"interface_name is {interface!r}; set 'position'")
     return wrong
 

@@ -3,6 +3,10 @@
 Where the robot names a URDF, what ``joint_limits`` leaves out comes from there: position,
 velocity and effort from ``limit``, soft limits from ``safety_controller``. What both say must
 agree that far: a robot file may be stricter than its URDF, never laxer.
+
+``k_velocity`` limits nothing here, in the file or in the URDF: ros2_control bounds effort commands
+by it (github.com/ros-controls/ros2_control, joint_limits/src/joint_soft_limiter.cpp, read 2026-11),
+and the gate lets out positions. It is a known key so that existing files can be copied.
 """
 
 from __future__ import annotations
@@ -46,6 +50,11 @@ class JointLimit:
     soft_upper_limit: float = param("[rad or m]; the URDF may say it", float("nan"))
     k_position: float = param(
         "[1/s] gain towards the soft limit; the URDF may say it", 10.0, above=0.0
+    )
+    k_velocity: float = param(
+        "gain of soft limits on effort commands; not used, as positions are commanded",
+        float("nan"),
+        low=0.0,
     )
     angle_wraparound: bool = param("a continuous joint; the URDF may say it", False)
 

@@ -8,7 +8,7 @@ everything, so that nothing starts on a file with a mistake in it.
 from __future__ import annotations
 
 import os.path
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +163,14 @@ def _check_lead(where: str, control: Control, safety: Safety, controller: Contro
         raise ConfigError(where, "controller.update_rate", controller.update_rate, allowed)
 
 
+def _read_safety(where: str, identity: Identity, values: Any) -> Safety:
+    """Return the section: only a simulated arm needs no e-stop where the file says nothing."""
+    safety = build(Safety, values, where, "safety")
+    if identity.simulated and "estop_required" not in values:
+        return replace(safety, estop_required=False)
+    return safety
+
+
 def _check_enable(where: str, identity: Identity, safety: Safety) -> None:
     """Refuse that a real arm enables by itself: it moves when somebody asks for it."""
     if safety.auto_enable and not identity.simulated:
@@ -190,7 +198,7 @@ def from_parameters(
     limits = read_limits(where, identity.joints, values["joint_limits"], urdf)
     _check_home(where, identity, limits)
     cameras = named(Camera, values["cameras"] or None, where, "cameras")
-    safety = build(Safety, values.get("safety", {}), where, "safety")
+    safety = _read_safety(where, identity, values.get("safety", {}))
     controller = build(Controller, values.get("controller", {}), where, "controller")
     control = build(Control, values.get("control", {}), where, "control")
     _check_rates(where, safety, controller)

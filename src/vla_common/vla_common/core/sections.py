@@ -164,7 +164,11 @@ class Safety:
         above=0.0,
         high=2500.0,
     )
-    estop_required: bool = param("refuse to enable before an e-stop heartbeat was seen", False)
+    estop_required: bool = param(
+        "refuse to enable before an e-stop heartbeat was seen; where robot.simulated is true the "
+        "default is false",
+        True,
+    )
     estop_timeout_ms: float = param(
         "e-stop heartbeat older than this trips", 125.0, low=80.0, high=1000.0
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,3 +97,32 @@ class RateMeter:
     def last_ns(self) -> int:
         """Return the time of the newest event, 0 before the first."""
         return int(self._times[(self.total - 1) % len(self._times)]) if self.total else 0
+
+
+class Rise:
+    """How much counters rose within the last ``span_ns``, for one who looks at them now and then.
+
+    The counters begin at 0 together with this. Looks nearer to each other than ``step_ns`` are
+    not all remembered, so what lies up to ``span_ns`` + ``step_ns`` back is counted.
+    """
+
+    def __init__(self, span_ns: int, step_ns: int = 100_000_000) -> None:
+        self._span_ns = span_ns
+        self._step_ns = step_ns
+        self._looks: deque[tuple[int, np.ndarray]] = deque()
+
+    def look(self, counters: Sequence[int], now_ns: int) -> np.ndarray:
+        """Return the rise of each counter up to now, (counters,) int64."""
+        now = np.array(counters, dtype=np.int64)
+        if not self._looks:
+            self._looks.append((now_ns - self._step_ns, np.zeros_like(now)))
+        rise = now - self._before(now_ns)
+        if now_ns - self._looks[-1][0] >= self._step_ns:
+            self._looks.append((now_ns, now))
+        return np.asarray(rise)
+
+    def _before(self, now_ns: int) -> np.ndarray:
+        """Return the counters at the last look that is ``span_ns`` back, else at the first."""
+        while len(self._looks) > 1 and self._looks[1][0] <= now_ns - self._span_ns:
+            self._looks.popleft()
+        return self._looks[0][1]

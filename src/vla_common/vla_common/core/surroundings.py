@@ -17,7 +17,9 @@ Point = tuple[float, ...]
 class Kinematics:
     """The gate's checks of workspace and collision; they need robot.urdf and Pinocchio."""
 
-    enabled: bool = param("false: no check of workspace or collision at all", True)
+    enabled: bool = param(
+        "false: no check of workspace or collision at all; required where robot.urdf is empty", True
+    )
     slow_distance: float = param(
         "[m] motion that comes nearer than this to something is slowed", 0.05, above=0.0
     )
@@ -108,7 +110,18 @@ def read(values: dict[str, Any], where: str, urdf: str) -> Surroundings:
     for section, found in (("workspace", zones), ("collision", solids)):
         if found and not urdf:
             raise ConfigError(where, "robot.urdf", urdf, f"a URDF: the section {section} needs one")
+    if kinematics.enabled and not urdf:
+        raise needs_urdf(where)
     return Surroundings(kinematics, zones, solids)
+
+
+def needs_urdf(where: str) -> ConfigError:
+    """Return the error for a robot whose kinematic checks are on, but that names no URDF."""
+    allowed = (
+        "a URDF, which the checks of workspace and collision need; to do without these checks "
+        "say so by name: kinematics.enabled: false"
+    )
+    return ConfigError(where, "robot.urdf", "", allowed)
 
 
 def _check_kinematics(found: Kinematics, where: str) -> None:

@@ -26,6 +26,7 @@ import numpy as np
 from vla_common.core.errors import ConfigError
 from vla_common.core.robot import Robot
 from vla_common.core.stats import Window
+from vla_common.core.surroundings import needs_urdf
 from vla_safety.core.kinematics import Arm
 from vla_safety.core.limits import Array
 from vla_safety.core.pairs import Pair, Pairs
@@ -137,14 +138,16 @@ def load(
     package_dirs: Sequence[str] = (),
     clock_ns: Callable[[], int] = time.perf_counter_ns,
 ) -> Clearance | None:
-    """Return the checks of a robot; None where its file switches them off or names no URDF.
+    """Return the checks of a robot; None where its file switches them off.
 
     ``package_dirs`` hold the packages that the URDF's meshes are in.
-    Raises :class:`ConfigError`: Pinocchio is missing, a name is unknown, or the arm is too near
-    to something in its home posture.
+    Raises :class:`ConfigError`: there is no URDF, Pinocchio is missing, a name is unknown, or the
+    arm is too near to something in its home posture.
     """
-    if not robot.surroundings.kinematics.enabled or robot.urdf_path is None:
+    if not robot.surroundings.kinematics.enabled:
         return None
+    if robot.urdf_path is None:
+        raise needs_urdf(robot.source)
     clearance = Clearance(robot, Arm(robot, robot.urdf_path, package_dirs), clock_ns)
     _check_home(robot, clearance)
     return clearance

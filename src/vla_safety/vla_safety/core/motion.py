@@ -60,6 +60,7 @@ class Motion:
         self._before: Path | None = None
         self.scale = 1.0
         self.clamped: Mask = np.zeros(limits.joints, dtype=np.bool_)
+        self.clamps = np.zeros(limits.joints, dtype=np.int64)  # plans followed that were clamped
 
     def anchor(self, q: Array, now_ns: int, measured: bool = False) -> None:
         """Stand at ``q`` (joints,), as :meth:`standing` bounds it, from now on."""
@@ -163,6 +164,7 @@ class Motion:
                 return found.blocked
         if not only_try:
             self.scale = factor
+            self.clamps += self.clamped
             self._take(path)
         return None
 

@@ -63,7 +63,8 @@ class Permits:
             blocked.append("joint_command_publisher has not heard yet where the arm stands")
         blocked += [f"{reason.value}: {text}" for reason, text in self._cameras.faults(now_ns)]
         if self._required and not self._estop.seen:
-            blocked.append("no e-stop heartbeat was seen on /vla/estop")
+            why = "safety.estop_required is true"
+            blocked.append(f"no e-stop heartbeat was seen on /vla/estop: {why}")
         return blocked
 
     def _standing(self, seq: int, now_ns: int) -> list[str]:
