@@ -26,7 +26,8 @@ class ArmFaults:
         self._joints = tuple(joints)
         self._held = np.zeros(len(self._joints), dtype=np.bool_)
         self._offset = np.zeros(len(self._joints))
-        self._since: tuple[Array, Array] | None = None  # which are held, and where
+        self._seen = self._held  # at the last cycle, and where these joints were then
+        self._where = self._offset
 
     def set(self, kind: str, value: str) -> None:
         """Take a comma-separated list for one of ``ABOUT``. Raises ConfigError."""
@@ -50,16 +51,15 @@ class ArmFaults:
     def driven(self, desired: Array, actual: Array) -> Array:
         """Return where the servos go (joints,): held joints to where they were at first."""
         held = self._held
+        if self._seen is not held:
+            self._seen, self._where = held, actual.copy()
         if not held.any():
-            self._since = None
             return desired
-        if self._since is None or self._since[0] is not held:
-            self._since = (held, actual.copy())
-        return np.where(held, self._since[1], desired)
+        return np.asarray(np.where(held, self._where, desired))
 
     def measured(self, actual: Array) -> Array:
         """Return what the encoders say (joints,) of where the joints are."""
-        return actual + self._offset
+        return np.asarray(actual + self._offset)
 
 
 def _finite(kind: str, item: str, number: str) -> float:
