@@ -11,13 +11,14 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from harness import (
-    ROBOT_FILE,
     Graph,
     PlanSource,
     Sample,
@@ -25,9 +26,10 @@ from harness import (
     assert_within_limits,
     wait,
 )
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters
 from sensor_msgs.msg import JointState
+from space import Space
+from stand_in import StandIn
+from variants import VARIANTS
 from vla_msgs.msg import EmergencyStop
 
 from vla_bringup.child import Child
@@ -44,12 +46,24 @@ REST = 1e-3
 MOVING = ("ACTIVE", "SLOW")
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A joint state received at ``ns``; ``error``: how far from what is desired, at most."""
+
+    ns: int
+    q: np.ndarray
+    error: float
+
+
 class Circle(PlanSource):
     """Flawless plans at 20 Hz: joint 1 and the last joint of the arm on a circle.
 
     The speed of both together never changes, so that a reaction can be seen at any time. Until
-    the gate lets plans pass, the plan begins where the arm stands.
+    the gate lets plans pass, the plan begins where the arm stands. All other joints go to
+    ``posture`` first, as slowly as ``APPROACH`` [rad/s].
     """
+
+    APPROACH = 0.4
 
     def __init__(self, watcher: Watcher) -> None:
         super().__init__(watcher)
@@ -57,17 +71,36 @@ class Circle(PlanSource):
         arm = [i for i, name in enumerate(watcher.robot.joints) if name not in grippers]
         self._pair = (arm[0], arm[-1])
         self._centre: np.ndarray | None = None
+        self.posture = self.home.copy()
+        self.speed = SPEED
+        self._begun_ns = self.start_ns
+        self._drift: tuple[int, np.ndarray] = (0, np.zeros(len(self.home)))
         self.paused = False
         self.shift = 0.0
         """[s] by which the next plan comes later, once: another phase towards all other loops."""
 
     def target(self, ns: int) -> np.ndarray:
         """Return the joints at a time."""
-        angle = (ns - self.start_ns) * 1e-9 * SPEED / RADIUS
-        result = (self.home if self._centre is None else self._centre).copy()
+        elapsed = (ns - self.start_ns) * 1e-9
+        angle = elapsed * self.speed / RADIUS
+        centre = self.home if self._centre is None else self._centre
+        way = self.APPROACH * max(0.0, (ns - self._begun_ns) * 1e-9)
+        rest = np.clip(self.posture - centre, -way, way)
+        rest[list(self._pair)] = 0.0
+        since_ns, drift = self._drift
+        result = centre + rest + drift * max(0.0, (ns - since_ns) * 1e-9)
         result[self._pair[0]] += RADIUS * np.cos(angle)
         result[self._pair[1]] += RADIUS * np.sin(angle)
         return result
+
+    def on_circle(self, sample: Sample) -> float:
+        """Return the speed [rad/s] of the two joints of the circle; the others may leave it."""
+        return float(np.linalg.norm(sample.velocity[list(self._pair)]))
+
+    def drift(self, **speeds: float) -> None:
+        """Let joints leave for somewhere at so many rad/s, from now on; none: end that."""
+        names = self.watcher.robot.joints
+        self._drift = (time.monotonic_ns(), np.array([speeds.get(name, 0.0) for name in names]))
 
     def message(self, now_ns: int) -> Any:
         """Return the plan from ``now_ns`` on."""
@@ -86,7 +119,9 @@ class Circle(PlanSource):
         self._centre = q.copy()
         self._centre[self._pair[0]] -= RADIUS * np.cos(angle)
         self._centre[self._pair[1]] -= RADIUS * np.sin(angle)
-        self.start_ns = now_ns - round(angle * RADIUS / SPEED * 1e9)
+        self.start_ns = now_ns - round(angle * RADIUS / self.speed * 1e9)
+        self._begun_ns = now_ns
+        self._drift = (now_ns, self._drift[1])
 
     def run(self) -> None:
         """Send until told to stop."""
@@ -131,12 +166,16 @@ class Rig:
     """The running graph; a context manager that leaves no process behind.
 
     With ``door`` the gate runs in a process that takes faults: see :mod:`faulty_gate`.
+    ``variant``: one of :data:`variants.VARIANTS`, for hazards that need another robot file.
     """
 
-    def __init__(self, domain: int, *, door: bool) -> None:
-        self.graph = Graph(domain, leave_out=LEFT_OUT)
+    def __init__(self, domain: int, *, door: bool = False, variant: str = "") -> None:
+        self.variant = VARIANTS[variant]
+        self._robot_file = self.variant.written(Path(tempfile.mkdtemp(prefix="vla_robot_")))
+        self.graph = Graph(domain, LEFT_OUT, self._robot_file)
+        self.stand_in: StandIn | None = None  # in place of the simulated arm's own parameters
         self.restarts = 0
-        self._joints_ns = 0
+        self.measured: deque[Measured] = deque(maxlen=500)
         self.second: Any = None  # publisher of commands besides the right one
         self._door = ""
         self._random = random.Random(1)
@@ -145,7 +184,7 @@ class Rig:
             self._use_door(domain)
 
     def _use_door(self, domain: int) -> None:
-        every = processes(self.graph.robot, ROBOT_FILE, Options())
+        every = processes(self.graph.robot, self._robot_file, Options())
         gate = next(process for process in every if process.name == "safety_gate")
         environment = {
             **os.environ,
@@ -167,6 +206,11 @@ class Rig:
             self.watcher.node.create_subscription(
                 JointState, topic, self._on_joints, qos.JOINT_STATES
             )
+            for name, value in self.variant.posture.items():
+                self.source.posture[self.graph.robot.joints.index(name)] = value
+            if self.variant.stand_in:
+                self.stand_in = StandIn(self.graph.context, self.graph.robot)
+            self.space = Space(self.graph.robot)
             self.graph.wait_active(60.0)
             self.button.start()
             self.source.start()
@@ -180,10 +224,16 @@ class Rig:
         self.source.running = self.button.running = False
         for name in self.graph.children:
             self.signal(name, signal.SIGCONT)
+        if self.stand_in is not None:
+            self.stand_in.leave()
         self.graph.__exit__()
 
     def _on_joints(self, message: JointState) -> None:
-        self._joints_ns = time.monotonic_ns()
+        if self.watcher.desired:
+            order = [list(message.name).index(name) for name in self.graph.robot.joints]
+            q = np.array(message.position)[order]
+            error = float(np.abs(q - self.watcher.desired[-1].position).max())
+            self.measured.append(Measured(time.monotonic_ns(), q, error))
 
     # --- motion -------------------------------------------------------------------------------
     def cruising(self) -> bool:
@@ -193,7 +243,7 @@ class Rig:
             len(recent) == 20
             and time.monotonic_ns() - recent[-1].ns < 50_000_000
             and self.watcher.state in MOVING
-            and all(abs(speed(sample) - SPEED) < 0.02 for sample in recent)
+            and all(abs(speed(s) / self.source.speed - 1.0) < 0.05 for s in recent)
         )
 
     def ready(self, timeout: float = 40.0) -> None:
@@ -233,19 +283,23 @@ class Rig:
                     self.watcher.safety = None
                     time.sleep(0.2)
 
-    def reaction(self, fault_ns: int, patience: float) -> tuple[float, float] | None:
+    def reaction(
+        self, fault_ns: int, patience: float, rests: bool = True
+    ) -> tuple[float, float | None] | None:
         """Return the seconds from the fault to the first slowing and to rest; None: neither.
 
-        By the controller's own stamps. Waits up to ``patience`` [s] for the arm to rest.
+        By the controller's own stamps. Waits up to ``patience`` [s] for the arm to rest, or, with
+        ``rests`` False, to slow down.
         """
         fault = (time.time_ns() - time.monotonic_ns() + fault_ns) * 1e-9
         end = fault_ns * 1e-9 + patience
         while True:
             samples = [s for s in self.watcher.desired[-2000:] if s.at > fault]
-            slowed = next((s.at for s in samples if speed(s) < SLOWER * SPEED), None)
+            slow = SLOWER * self.source.speed
+            slowed = next((s.at for s in samples if self.source.on_circle(s) < slow), None)
             rest = next((s.at for s in samples if speed(s) < REST), None)
-            if slowed is not None and rest is not None:
-                return slowed - fault, rest - fault
+            if slowed is not None and (rest is not None or not rests):
+                return slowed - fault, None if rest is None else rest - fault
             if time.monotonic() > end:
                 return None
             time.sleep(0.01)
@@ -292,20 +346,29 @@ class Rig:
             door.sendto(words.encode(), self._door)
             return now_ns
 
+    def set(self, name: str, value: str | float) -> int:
+        """Set a parameter of the simulated arm; return when it was asked for."""
+        now_ns = time.monotonic_ns()
+        self.watcher.set_parameter("/sim_arm", name, value)
+        return now_ns
+
     def silence(self, streams: str) -> int:
         """Silence streams of the simulated arm; empty: none. Return when the last one came."""
-        node = self.watcher.node
-        client = node.create_client(SetParameters, "/sim_arm/set_parameters")
-        try:
-            assert client.wait_for_service(5.0)
-            value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=streams)
-            request = SetParameters.Request(parameters=[Parameter(name="silent", value=value)])
-            future = client.call_async(request)
-            wait(future.done, 5.0, "an answer from /sim_arm/set_parameters")
-            time.sleep(0.005)
-            return self._joints_ns
-        finally:
-            node.destroy_client(client)
+        self.set("silent", streams)
+        time.sleep(0.005)
+        return self.measured[-1].ns
+
+    def since(self, begun_ns: int, condition: Callable[[Measured], bool]) -> int:
+        """Return when the first measurement after ``begun_ns`` came of which that is true."""
+        found: list[int] = []
+
+        def look() -> bool:
+            new = [m for m in list(self.measured) if m.ns > begun_ns and condition(m)]
+            found[:] = [m.ns for m in new[:1]]
+            return bool(found)
+
+        wait(look, 2.0, "a measurement of the fault")
+        return found[0]
 
     def may_write(self, allowed: bool) -> None:
         """Let no file of gate and publisher grow, as on a full disk; or let them grow again."""
