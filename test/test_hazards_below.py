@@ -23,11 +23,15 @@ from fault import Fault  # noqa: E402
 from hazards import HAZARDS, INSIDE  # noqa: E402
 from rig import Rig  # noqa: E402
 from run import injection  # noqa: E402
+from space import Space  # noqa: E402
 from table import Tally  # noqa: E402
+from variants import VARIANTS  # noqa: E402
+
+from vla_common.core.robot import load  # noqa: E402
 
 DOMAIN = 67
-TIME_TO_TELL = 0.2
-"""[s] from a plan to what the gate says of it: one period of plans, and its next report."""
+TIME_TO_TELL = 1.1
+"""[s] until a count is heard that changes no state: the gate then reports every second."""
 
 
 def setup(fault: Fault) -> tuple[bool, str]:
@@ -124,6 +128,28 @@ def test_clock_steps(rig, fault):
     answered(rig, fault)
 
 
+@pytest.mark.parametrize(
+    ("variant", "way", "words"),
+    [
+        ("near", {"joint2": 0.1}, "mm from something, 20 allowed"),
+        ("near", {"joint2": -0.1}, "outside its workspace"),
+        ("keep_out", {"joint2": 0.1}, "outside its workspace"),
+        ("folded", {"joint4": -0.27, "joint6": -0.4}, "mm from something, 20 allowed"),
+    ],
+)
+def test_what_comes_too_near_would_be_found(tmp_path, variant, way, words):
+    robot = load(VARIANTS[variant].written(tmp_path))
+    space, q = Space(robot), np.array(robot.identity.home)
+    for name, value in VARIANTS[variant].posture.items():
+        q[robot.joints.index(name)] = value
+    rows = [q]
+    assert space.too_near(rows) == ""
+    gone = q.copy()
+    for name, by in way.items():
+        gone[robot.joints.index(name)] += by
+    assert words in space.too_near([*rows, gone])
+
+
 def counted(rig: Rig, reason: str, change) -> list[np.ndarray]:
     """Send plans changed by ``change``: they are counted, limits are kept, the arm goes on.
 
@@ -135,7 +161,7 @@ def counted(rig: Rig, reason: str, change) -> list[np.ndarray]:
     begun_ns = time.monotonic_ns()
     rig.source.tamper = change
     try:
-        took = wait(lambda: rig.watcher.counts.get(reason, 0) > before, 1.0, f"{reason} counted")
+        took = wait(lambda: rig.watcher.counts.get(reason, 0) > before, 2.0, f"{reason} counted")
         time.sleep(0.6)
         assert rig.watcher.state == "ACTIVE", rig.graph.explain()
         after = rig.watcher.after(begun_ns)

@@ -24,6 +24,7 @@ from harness import (
     Sample,
     Watcher,
     assert_within_limits,
+    put_before_others,
     wait,
 )
 from sensor_msgs.msg import JointState
@@ -125,6 +126,7 @@ class Circle(PlanSource):
 
     def run(self) -> None:
         """Send until told to stop."""
+        put_before_others()
         deadline = time.monotonic()
         while self.running:
             message = None if self.paused else self.tamper(self.message(time.monotonic_ns()))
@@ -156,6 +158,7 @@ class Button(threading.Thread):
 
     def run(self) -> None:
         """Send until told to stop."""
+        put_before_others()
         while self.running:
             if not self.silent:
                 self.send()
@@ -288,18 +291,21 @@ class Rig:
     ) -> tuple[float, float | None] | None:
         """Return the seconds from the fault to the first slowing and to rest; None: neither.
 
-        By the controller's own stamps. Waits up to ``patience`` [s] for the arm to rest, or, with
-        ``rests`` False, to slow down.
+        By the controller's own stamps; the slowing is the one that led to rest. Waits up to
+        ``patience`` [s] for the arm to rest, or, with ``rests`` False, to slow down.
         """
         fault = (time.time_ns() - time.monotonic_ns() + fault_ns) * 1e-9
         end = fault_ns * 1e-9 + patience
         while True:
             samples = [s for s in self.watcher.desired[-2000:] if s.at > fault]
             slow = SLOWER * self.source.speed
-            slowed = next((s.at for s in samples if self.source.on_circle(s) < slow), None)
-            rest = next((s.at for s in samples if speed(s) < REST), None)
-            if slowed is not None and (rest is not None or not rests):
-                return slowed - fault, None if rest is None else rest - fault
+            slowed = [self.source.on_circle(sample) < slow for sample in samples]
+            rest = next((i for i, s in enumerate(samples) if speed(s) < REST), None)
+            if rest is not None:  # a moment of slowness that passed was no stop
+                begun = rest - slowed[rest::-1].index(False) + 1 if False in slowed[:rest] else 0
+                return samples[begun].at - fault, samples[rest].at - fault
+            if not rests and True in slowed:
+                return samples[slowed.index(True)].at - fault, None
             if time.monotonic() > end:
                 return None
             time.sleep(0.01)
