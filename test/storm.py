@@ -27,7 +27,6 @@ from vla_safety.campaign import Campaign, parse, parser
 from vla_safety.core.gate import Gate
 from vla_safety.core.state_machine import ENABLED, IDLE, State
 from vla_safety.core.values import Output, RawChunk
-from vla_sim.core.joint_trajectory import JointTrajectoryController
 
 SLACK = 1.06
 """Of the limits, as they are seen from one millisecond to the next."""
