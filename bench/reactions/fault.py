@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rig import SPEED, Rig
+from circle import SPEED
+from rig import Rig
 
 HELD = ("HOLD", "STOPPING", "LATCHED")
 LATCHED = ("STOPPING", "LATCHED")
