@@ -21,6 +21,8 @@ import numpy as np
 import rclpy
 from ament_index_python.packages import get_package_prefix
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import JointState
 from sensors import CameraSource
@@ -147,6 +149,25 @@ class Watcher:
         future = client.call_async(Trigger.Request())
         wait(future.done, 5.0, f"an answer from {name}")
         return future.result().success, future.result().message
+
+    def set_parameter(self, node: str, name: str, value: str | float) -> None:
+        """Set a parameter of another node; fail when that is refused."""
+        client = self.node.create_client(SetParameters, f"{node}/set_parameters")
+        try:
+            assert client.wait_for_service(5.0), f"{node}: no such node"
+            kinds = ParameterType
+            given = (
+                ParameterValue(type=kinds.PARAMETER_STRING, string_value=value)
+                if isinstance(value, str)
+                else ParameterValue(type=kinds.PARAMETER_DOUBLE, double_value=value)
+            )
+            request = SetParameters.Request(parameters=[Parameter(name=name, value=given)])
+            future = client.call_async(request)
+            wait(future.done, 5.0, f"an answer from {node}/set_parameters")
+            result = future.result().results[0]
+            assert result.successful, result.reason
+        finally:
+            self.node.destroy_client(client)
 
     def after(self, ns: int) -> list[Sample]:
         """Return the desired states received since ``ns``."""

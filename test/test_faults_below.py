@@ -228,16 +228,7 @@ def test_joint_states_stop(arm):
 
 def set_silent(graph, names, kind="silent"):
     """Silence streams of the simulated arm, or make its cameras ``frozen`` or ``dark``."""
-    from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-    from rcl_interfaces.srv import SetParameters
-
-    client = graph.watcher.node.create_client(SetParameters, "/sim_arm/set_parameters")
-    assert client.wait_for_service(5.0)
-    value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=names)
-    request = SetParameters.Request(parameters=[Parameter(name=kind, value=value)])
-    future = client.call_async(request)
-    wait(future.done, 5.0, "an answer from /sim_arm/set_parameters")
-    assert future.result().results[0].successful, future.result().results[0].reason
+    graph.watcher.set_parameter("/sim_arm", kind, names)
 
 
 class Button(threading.Thread):

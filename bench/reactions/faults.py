@@ -1,4 +1,7 @@
-"""The faults: how each is injected and healed, and by when the arm must have begun to slow."""
+"""The faults: how each is injected and healed, and by when the arm must have begun to slow.
+
+Those in what the arm does, and where it goes, are in :mod:`hazards`.
+"""
 
 from __future__ import annotations
 
@@ -8,73 +11,16 @@ import signal
 import time
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from fault import HELD, LATCHED, Fault, plan, said, tampered, untampered
+from hazards import HAZARDS, INSIDE
 from rclpy.node import Node
 from rig import Rig
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from vla_common import qos
-
-HELD = ("HOLD", "STOPPING", "LATCHED")
-LATCHED = ("STOPPING", "LATCHED")
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A fault; ``inject`` returns when it was there [ns], ``heal`` takes it away again.
-
-    ``bound`` [s] is that of the hazard table, and holds for what the controller commands. Where
-    the table gives one period of the publisher for the decision the way to the arm comes on top,
-    at most 30 ms. ``states``: one of these the gate must be in
-    afterwards; ``reason``: what it must have counted. Both empty where the gate is the victim.
-    ``door``: the gate is started so that it takes the fault, see :mod:`faulty_gate`.
-    """
-
-    name: str
-    what: str
-    bound: float
-    inject: Callable[[Rig], int]
-    heal: Callable[[Rig], None] = lambda rig: None
-    states: tuple[str, ...] = ()
-    reason: str = ""
-    door: bool = False
-
-
-def tampered(change: Callable[[Any], None]) -> Callable[[Rig], int]:
-    """Change every plan from now on; the fault is there when the first one is sent."""
-
-    def inject(rig: Rig) -> int:
-        sent: list[int] = []
-
-        def tamper(message: Any) -> Any:
-            change(message)
-            if not sent:
-                sent.append(time.monotonic_ns())
-            return message
-
-        rig.source.tamper = tamper
-        end = time.monotonic() + 1.0
-        while not sent and time.monotonic() < end:
-            time.sleep(0.001)
-        return sent[0]
-
-    return inject
-
-
-def untampered(rig: Rig) -> None:
-    """Send good plans again."""
-    rig.source.tamper = lambda message: message
-
-
-def plan(
-    name: str, what: str, reason: str, change: Callable[[Any], None], *, latches: bool = False
-) -> Fault:
-    """Return the fault of a plan; the arm runs out the last good one and stops."""
-    states = LATCHED if latches else HELD
-    return Fault(name, what, 0.160, tampered(change), untampered, states, reason)
 
 
 def not_finite(message: Any) -> None:
@@ -262,11 +208,6 @@ def go_on(name: str) -> Callable[[Rig], None]:
     return lambda rig: rig.signal(name, signal.SIGCONT) and None
 
 
-def said(words: str) -> Callable[[Rig], int]:
-    """Return the injection of a fault through the gate's door."""
-    return lambda rig: rig.say(words)
-
-
 GATE, PUBLISHER = "safety_gate", "joint_command_publisher"
 FAULTS = (
     plan("nan", "NaN in every plan", "non_finite", not_finite),
@@ -306,11 +247,9 @@ FAULTS = (
     Fault("disk_full", "no log can be written, then ~/stop", 0.160, full_disk_then_stop,
           lambda rig: rig.may_write(True), LATCHED, "stop_requested"),
     Fault("gil", "the gate's interpreter blocked for 0.5 s", 0.070, said("gil 500"), door=True),
-    Fault("core", "an exception inside the gate", 0.160, said("core"), states=LATCHED,
+    Fault("core", "an exception inside the gate", 0.160, said("raise check"), states=LATCHED,
           reason="internal_error", door=True),
-    Fault("callback", "an exception in a callback of the gate", 0.160, said("callback"),
-          door=True),
-    Fault("clock", "ROS time of the gate steps by 0.2 s", 0.040, said("clock 200000000"),
-          lambda rig: rig.say("clock 0") and None, HELD, "clock_jump", door=True),
+    *INSIDE,
+    *HAZARDS,
 )  # fmt: skip
 BY_NAME = {fault.name: fault for fault in FAULTS}

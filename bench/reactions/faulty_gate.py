@@ -13,18 +13,34 @@ import threading
 from typing import Any
 
 from vla_safety import node
+from vla_safety.core.cameras import CameraWatch
 from vla_safety.core.checks import InputCheck
+from vla_safety.core.gate import Gate
+from vla_safety.core.sources import JointWatch
 
+CALLBACKS = (
+    "_on_chunk",
+    "_on_command_state",
+    "_on_estop",
+    "_on_camera_health",
+    "_on_system_health",
+    "_on_joint_state",
+)
+"""Of the node: an exception in one ends the process, as that of any node."""
+CALLS = ((InputCheck, "check"), (Gate, "stop"), (JointWatch, "update"), (CameraWatch, "faults"))
+"""Inside the core, in every way that leads there: a plan, a service, what is stored, the loop."""
 LIBC = ctypes.PyDLL(None)  # unlike CDLL it keeps the interpreter's lock during a call
 
 
 class Door:
-    """Carries out ``gil MS``, ``clock NS``, ``callback`` and ``core``, each as one datagram."""
+    """Carries out ``gil MS``, ``clock NS``, ``raise NAME``, each as one datagram.
+
+    NAME is one of ``CALLBACKS`` or ``CALLS``, which then raises when it is called the next time.
+    """
 
     def __init__(self, path: str) -> None:
         self.offset_ns = 0
-        self.callback = False
-        self.core = False
+        self.raising = ""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(path)
 
@@ -36,32 +52,28 @@ class Door:
                 LIBC.usleep(int(value) * 1000)
             elif word == "clock":
                 self.offset_ns = int(value)
-            elif word == "callback":
-                self.callback = True
-            elif word == "core":
-                self.core = True
+            elif word == "raise":
+                self.raising = value
 
     def install(self) -> None:
         """Put the faults into the node's ways."""
-        raw_chunk, check, now = node.raw_chunk, InputCheck.check, node.SafetyGate.now_ros_ns
+        now = node.SafetyGate.now_ros_ns
+        node.SafetyGate.now_ros_ns = lambda gate: now(gate) + self.offset_ns
+        for name in CALLBACKS:
+            self._put_into(node.SafetyGate, name)
+        for kind, name in CALLS:
+            self._put_into(kind, name)
 
-        def failing_callback(message: Any) -> Any:
-            if self.callback:
-                raise RuntimeError("injected into the callback")
-            return raw_chunk(message)
+    def _put_into(self, kind: type, name: str) -> None:
+        original = getattr(kind, name)
 
-        def failing_check(*arguments: Any) -> Any:
-            if self.core:
-                self.core = False
-                raise RuntimeError("injected into the gate")
-            return check(*arguments)
+        def may_raise(*arguments: Any) -> Any:
+            if self.raising == name:
+                self.raising = ""
+                raise RuntimeError(f"injected into {name}")
+            return original(*arguments)
 
-        def stepped(gate: Any) -> int:
-            return now(gate) + self.offset_ns
-
-        node.raw_chunk = failing_callback
-        InputCheck.check = failing_check
-        node.SafetyGate.now_ros_ns = stepped
+        setattr(kind, name, may_raise)
 
 
 if __name__ == "__main__":

@@ -9,26 +9,25 @@ import signal
 import socket
 import sys
 import tempfile
-import threading
 import time
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from circle import MOVING, Button, Circle
 from harness import (
-    ROBOT_FILE,
     Graph,
-    PlanSource,
     Sample,
-    Watcher,
     assert_within_limits,
     wait,
 )
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters
 from sensor_msgs.msg import JointState
-from vla_msgs.msg import EmergencyStop
+from space import Space
+from stand_in import StandIn
+from variants import VARIANTS
 
 from vla_bringup.child import Child
 from vla_bringup.core.graph import Options, processes
@@ -36,107 +35,34 @@ from vla_common import qos
 
 HERE = Path(__file__).resolve().parent
 LEFT_OUT = ("pipeline", "system_monitor")
-SPEED = 0.4
-RADIUS = 0.35
 SLOWER = 0.95
 """Of the cruising speed: below it the commanded motion has changed."""
 REST = 1e-3
-MOVING = ("ACTIVE", "SLOW")
 
 
-class Circle(PlanSource):
-    """Flawless plans at 20 Hz: joint 1 and the last joint of the arm on a circle.
+@dataclass(frozen=True)
+class Measured:
+    """A joint state received at ``ns``; ``error``: how far from what is desired, at most."""
 
-    The speed of both together never changes, so that a reaction can be seen at any time. Until
-    the gate lets plans pass, the plan begins where the arm stands.
-    """
-
-    def __init__(self, watcher: Watcher) -> None:
-        super().__init__(watcher)
-        grippers = set(watcher.robot.identity.grippers)
-        arm = [i for i, name in enumerate(watcher.robot.joints) if name not in grippers]
-        self._pair = (arm[0], arm[-1])
-        self._centre: np.ndarray | None = None
-        self.paused = False
-        self.shift = 0.0
-        """[s] by which the next plan comes later, once: another phase towards all other loops."""
-
-    def target(self, ns: int) -> np.ndarray:
-        """Return the joints at a time."""
-        angle = (ns - self.start_ns) * 1e-9 * SPEED / RADIUS
-        result = (self.home if self._centre is None else self._centre).copy()
-        result[self._pair[0]] += RADIUS * np.cos(angle)
-        result[self._pair[1]] += RADIUS * np.sin(angle)
-        return result
-
-    def message(self, now_ns: int) -> Any:
-        """Return the plan from ``now_ns`` on."""
-        watcher = self.watcher
-        if watcher.safety is not None and watcher.safety.min_epoch > self.epoch:
-            self.epoch, self.seq = watcher.safety.min_epoch, 0
-        waiting = self._centre is None or watcher.state not in MOVING
-        if waiting and watcher.desired:
-            self._begin_at(watcher.desired[-1].position, now_ns)
-        return super().message(now_ns)
-
-    def _begin_at(self, q: np.ndarray, now_ns: int) -> None:
-        """Lay the circle so that it passes through ``q`` now, its centre as near home as can be."""
-        x, y = (q[i] - self.home[i] for i in self._pair)
-        angle = float(np.arctan2(y, x))
-        self._centre = q.copy()
-        self._centre[self._pair[0]] -= RADIUS * np.cos(angle)
-        self._centre[self._pair[1]] -= RADIUS * np.sin(angle)
-        self.start_ns = now_ns - round(angle * RADIUS / SPEED * 1e9)
-
-    def run(self) -> None:
-        """Send until told to stop."""
-        deadline = time.monotonic()
-        while self.running:
-            message = None if self.paused else self.tamper(self.message(time.monotonic_ns()))
-            if message is not None and self.watcher.node.context.ok():
-                self.watcher.plan.publish(message)
-            shift, self.shift = self.shift, 0.0
-            deadline = max(deadline + 0.05, time.monotonic() - 0.05) + shift
-            time.sleep(max(0.0, deadline - time.monotonic()))
-
-
-class Button(threading.Thread):
-    """An emergency stop button with its heartbeat."""
-
-    def __init__(self, watcher: Watcher) -> None:
-        super().__init__(daemon=True)
-        self.watcher = watcher
-        self.pressed = False
-        self.silent = False
-        self.running = True
-        self.last_ns = 0
-        self._lock = threading.Lock()
-
-    def send(self) -> int:
-        """Send a heartbeat now; return when."""
-        with self._lock:
-            self.last_ns = time.monotonic_ns()
-            self.watcher.estop.publish(EmergencyStop(source="button", pressed=self.pressed))
-            return self.last_ns
-
-    def run(self) -> None:
-        """Send until told to stop."""
-        while self.running:
-            if not self.silent:
-                self.send()
-            time.sleep(0.04)
+    ns: int
+    q: np.ndarray
+    error: float
 
 
 class Rig:
     """The running graph; a context manager that leaves no process behind.
 
     With ``door`` the gate runs in a process that takes faults: see :mod:`faulty_gate`.
+    ``variant``: one of :data:`variants.VARIANTS`, for hazards that need another robot file.
     """
 
-    def __init__(self, domain: int, *, door: bool) -> None:
-        self.graph = Graph(domain, leave_out=LEFT_OUT)
+    def __init__(self, domain: int, *, door: bool = False, variant: str = "") -> None:
+        self.variant = VARIANTS[variant]
+        self._robot_file = self.variant.written(Path(tempfile.mkdtemp(prefix="vla_robot_")))
+        self.graph = Graph(domain, LEFT_OUT, self._robot_file)
+        self.stand_in: StandIn | None = None  # in place of the simulated arm's own parameters
         self.restarts = 0
-        self._joints_ns = 0
+        self.measured: deque[Measured] = deque(maxlen=500)
         self.second: Any = None  # publisher of commands besides the right one
         self._door = ""
         self._random = random.Random(1)
@@ -145,7 +71,7 @@ class Rig:
             self._use_door(domain)
 
     def _use_door(self, domain: int) -> None:
-        every = processes(self.graph.robot, ROBOT_FILE, Options())
+        every = processes(self.graph.robot, self._robot_file, Options())
         gate = next(process for process in every if process.name == "safety_gate")
         environment = {
             **os.environ,
@@ -167,6 +93,11 @@ class Rig:
             self.watcher.node.create_subscription(
                 JointState, topic, self._on_joints, qos.JOINT_STATES
             )
+            for name, value in self.variant.posture.items():
+                self.source.posture[self.graph.robot.joints.index(name)] = value
+            if self.variant.stand_in:
+                self.stand_in = StandIn(self.graph.context, self.graph.robot)
+            self.space = Space(self.graph.robot)
             self.graph.wait_active(60.0)
             self.button.start()
             self.source.start()
@@ -180,10 +111,16 @@ class Rig:
         self.source.running = self.button.running = False
         for name in self.graph.children:
             self.signal(name, signal.SIGCONT)
+        if self.stand_in is not None:
+            self.stand_in.leave()
         self.graph.__exit__()
 
     def _on_joints(self, message: JointState) -> None:
-        self._joints_ns = time.monotonic_ns()
+        if self.watcher.desired:
+            order = [list(message.name).index(name) for name in self.graph.robot.joints]
+            q = np.array(message.position)[order]
+            error = float(np.abs(q - self.watcher.desired[-1].position).max())
+            self.measured.append(Measured(time.monotonic_ns(), q, error))
 
     # --- motion -------------------------------------------------------------------------------
     def cruising(self) -> bool:
@@ -193,7 +130,7 @@ class Rig:
             len(recent) == 20
             and time.monotonic_ns() - recent[-1].ns < 50_000_000
             and self.watcher.state in MOVING
-            and all(abs(speed(sample) - SPEED) < 0.02 for sample in recent)
+            and all(abs(speed(s) / self.source.speed - 1.0) < 0.05 for s in recent)
         )
 
     def ready(self, timeout: float = 40.0) -> None:
@@ -233,19 +170,26 @@ class Rig:
                     self.watcher.safety = None
                     time.sleep(0.2)
 
-    def reaction(self, fault_ns: int, patience: float) -> tuple[float, float] | None:
+    def reaction(
+        self, fault_ns: int, patience: float, rests: bool = True
+    ) -> tuple[float, float | None] | None:
         """Return the seconds from the fault to the first slowing and to rest; None: neither.
 
-        By the controller's own stamps. Waits up to ``patience`` [s] for the arm to rest.
+        By the controller's own stamps; the slowing is the one that led to rest. Waits up to
+        ``patience`` [s] for the arm to rest, or, with ``rests`` False, to slow down.
         """
         fault = (time.time_ns() - time.monotonic_ns() + fault_ns) * 1e-9
         end = fault_ns * 1e-9 + patience
         while True:
             samples = [s for s in self.watcher.desired[-2000:] if s.at > fault]
-            slowed = next((s.at for s in samples if speed(s) < SLOWER * SPEED), None)
-            rest = next((s.at for s in samples if speed(s) < REST), None)
-            if slowed is not None and rest is not None:
-                return slowed - fault, rest - fault
+            slow = SLOWER * self.source.speed
+            slowed = [self.source.on_circle(sample) < slow for sample in samples]
+            rest = next((i for i, s in enumerate(samples) if speed(s) < REST), None)
+            if rest is not None:  # a moment of slowness that passed was no stop
+                begun = rest - slowed[rest::-1].index(False) + 1 if False in slowed[:rest] else 0
+                return samples[begun].at - fault, samples[rest].at - fault
+            if not rests and True in slowed:
+                return samples[slowed.index(True)].at - fault, None
             if time.monotonic() > end:
                 return None
             time.sleep(0.01)
@@ -292,20 +236,29 @@ class Rig:
             door.sendto(words.encode(), self._door)
             return now_ns
 
+    def set(self, name: str, value: str | float) -> int:
+        """Set a parameter of the simulated arm; return when it was asked for."""
+        now_ns = time.monotonic_ns()
+        self.watcher.set_parameter("/sim_arm", name, value)
+        return now_ns
+
     def silence(self, streams: str) -> int:
         """Silence streams of the simulated arm; empty: none. Return when the last one came."""
-        node = self.watcher.node
-        client = node.create_client(SetParameters, "/sim_arm/set_parameters")
-        try:
-            assert client.wait_for_service(5.0)
-            value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=streams)
-            request = SetParameters.Request(parameters=[Parameter(name="silent", value=value)])
-            future = client.call_async(request)
-            wait(future.done, 5.0, "an answer from /sim_arm/set_parameters")
-            time.sleep(0.005)
-            return self._joints_ns
-        finally:
-            node.destroy_client(client)
+        self.set("silent", streams)
+        time.sleep(0.005)
+        return self.measured[-1].ns
+
+    def since(self, begun_ns: int, condition: Callable[[Measured], bool]) -> int:
+        """Return when the first measurement after ``begun_ns`` came of which that is true."""
+        found: list[int] = []
+
+        def look() -> bool:
+            new = [m for m in list(self.measured) if m.ns > begun_ns and condition(m)]
+            found[:] = [m.ns for m in new[:1]]
+            return bool(found)
+
+        wait(look, 2.0, "a measurement of the fault")
+        return found[0]
 
     def may_write(self, allowed: bool) -> None:
         """Let no file of gate and publisher grow, as on a full disk; or let them grow again."""

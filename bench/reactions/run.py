@@ -41,20 +41,20 @@ def injection(rig: Rig, fault: Fault, tally: Tally) -> None:
     before = rig.watcher.counts.get(fault.reason, 0)
     try:
         fault_ns = fault.inject(rig)
-        found = rig.reaction(fault_ns, fault.bound + PATIENCE)
+        found = rig.reaction(fault_ns, fault.bound + PATIENCE, fault.rests)
         if found is None:
             tally.missed += 1
             tally.problems.append(f"no reaction: {rig.seen(fault_ns)}")
         else:
             tally.slowed.append(found[0])
-            tally.rest.append(found[1])
+            if found[1] is not None:
+                tally.rest.append(found[1])
         if fault.states and not rig.reached(fault.states):
             tally.problems.append(f"the gate is {rig.watcher.state}")
         if fault.reason and not rig.counted(fault.reason, before):
             tally.problems.append(f"{fault.reason} was not counted")
-        beyond = rig.outside_limits()
-        if beyond:
-            tally.problems.append(beyond)
+        wrong = fault.check(rig), rig.outside_limits()
+        tally.problems += [problem for problem in wrong if problem]
     finally:
         fault.heal(rig)
 
@@ -87,19 +87,19 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def measure(options: argparse.Namespace, tallies: dict[str, Tally]) -> None:
-    """Inject the faults; those that need the gate's door come last, in a graph of their own."""
-    for door in (False, True):
-        chosen = [BY_NAME[name] for name in options.faults if BY_NAME[name].door is door]
-        if not chosen:
-            continue
-        with Rig(options.domain, door=door) as rig:
+    """Inject the faults; those that need another gate or robot file have a graph of their own."""
+    chosen = [BY_NAME[name] for name in options.faults]
+    for door, variant in dict.fromkeys((fault.door, fault.variant) for fault in chosen):
+        with Rig(options.domain, door=door, variant=variant) as rig:
             for fault in chosen:
-                _measure(rig, fault, options.count, tallies)
+                if (fault.door, fault.variant) == (door, variant):
+                    _measure(rig, fault, options.count, tallies)
 
 
 def _measure(rig: Rig, fault: Fault, count: int, tallies: dict[str, Tally]) -> None:
     tally = tallies[fault.name] = Tally(fault.name, fault.what, fault.bound)
     begun = time.monotonic()
+    rig.source.speed = fault.speed
     for number in range(count):
         rig.ready()
         injection(rig, fault, tally)

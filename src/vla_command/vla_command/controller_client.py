@@ -10,7 +10,7 @@ from rclpy.parameter import parameter_value_to_python
 
 from vla_command.core.controller_check import PARAMETERS, judge
 
-PERIOD_NS = 1_000_000_000  # between questions
+PERIOD_NS = 400_000_000  # between questions: with the looks at its answers less than 1 s
 PATIENCE_NS = 900_000_000  # for an answer
 MISSES = 2  # answers in a row that may be late before a good controller counts as gone
 

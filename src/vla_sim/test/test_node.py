@@ -96,8 +96,8 @@ class Client:
         self.wait(name, look)
         return found[0]
 
-    def set_silent(self, value):
-        parameter = Parameter(name="silent", value=ParameterValue(type=4, string_value=value))
+    def set_fault(self, kind, value):
+        parameter = Parameter(name=kind, value=ParameterValue(type=4, string_value=value))
         answer = self.parameters.call(SetParameters.Request(parameters=[parameter]), PATIENCE)
         return answer.results[0]
 
@@ -192,17 +192,29 @@ def test_reset_and_instruction_reach_the_task_state(running):
 
 
 def test_streams_fall_silent_on_request(running):
-    assert "silent = 'ears'" in running.set_silent("ears").reason
-    assert running.set_silent("front,joint_states").successful
+    assert "silent = 'ears'" in running.set_fault("silent", "ears").reason
+    assert running.set_fault("silent", "front,joint_states").successful
     running.next("wrist")  # whatever was on its way has arrived ...
     running.next("wrist")
     before = {name: len(running.got[name]) for name in ("front", "states")}
     for _ in range(10):  # ... and while these come, those do not
         running.next("wrist")
     assert {name: len(running.got[name]) for name in before} == before
-    assert running.set_silent("").successful
+    assert running.set_fault("silent", "").successful
     running.next("front")
     running.next("states")
+
+
+def test_joints_are_held_and_measured_beside_where_they_are_on_request(running):
+    assert "held = 'elbow'" in running.set_fault("held", "elbow").reason
+    assert "offset = 'joint5'" in running.set_fault("offset", "joint5").reason
+    before = running.next("states").position
+    assert running.set_fault("offset", "joint5=0.25").successful
+    running.next("states", lambda message: message.position[4] > before[4] + 0.2)
+    assert running.set_fault("offset", "").successful
+    running.next("states", lambda message: message.position[4] < before[4] + 0.05)
+    assert running.set_fault("held", "joint1, gripper").successful
+    assert running.set_fault("held", "").successful
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,9 @@ from vla_common.node import VlaNode, run
 from vla_sim import controller_parameters, report
 from vla_sim.cli import ros_arguments
 from vla_sim.convert import fill_joint_state, image_to_msg, task_to_msg, trajectory_from_msg
-from vla_sim.core import streams
-from vla_sim.core.faults import ABOUT, Faults
+from vla_sim.core import arm_faults, faults, streams
+from vla_sim.core.arm_faults import ArmFaults
+from vla_sim.core.faults import Faults
 from vla_sim.core.motion_log import MotionLog
 from vla_sim.core.scene import Scene
 from vla_sim.core.studio import Studio
@@ -194,17 +195,21 @@ class SimArm(VlaNode):
 
     def _declare_faults(self) -> None:
         self._faults = Faults(self.robot.camera_names)
-        for kind, about in ABOUT.items():
+        self._faulty: dict[str, Faults | ArmFaults] = {
+            **dict.fromkeys(faults.ABOUT, self._faults),
+            **dict.fromkeys(arm_faults.ABOUT, self.world.faults),
+        }
+        for kind, about in {**faults.ABOUT, **arm_faults.ABOUT}.items():
             if not self.has_parameter(kind):
                 self.declare_parameter(kind, "", ParameterDescriptor(description=about))
-            self._faults.set(kind, self.get_parameter(kind).value)
+            self._faulty[kind].set(kind, self.get_parameter(kind).value)
         self.add_on_set_parameters_callback(self._on_parameters)
 
     def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         for parameter in parameters:
-            if parameter.name in ABOUT:
+            if parameter.name in self._faulty:
                 try:
-                    self._faults.set(parameter.name, str(parameter.value))
+                    self._faulty[parameter.name].set(parameter.name, str(parameter.value))
                 except UserError as error:
                     return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from vla_sim.core.arm_faults import ArmFaults
 from vla_sim.core.joint_trajectory import Array, Desired, JointTrajectoryController, Peaks
 from vla_sim.core.scene import Scene
 from vla_sim.core.task import COLOURS, ReachTask, TaskStatus, target_in
@@ -45,6 +46,7 @@ class World:
         self.scene = Scene(camera_size=16, seed=seed)
         self.controller = JointTrajectoryController(Scene.JOINTS, self.scene.joints()[0])
         self.peaks = Peaks(len(Scene.JOINTS))
+        self.faults = ArmFaults(Scene.JOINTS)
         self._lock = threading.Lock()
         self._period_ns = period_ns
         self._last_ns = 0
@@ -62,10 +64,11 @@ class World:
             self._last_ns = now_ns
             self._zero_ns = self._zero_ns or now_ns
             desired = self.controller.sample(now_ns)
-            self.scene.step(desired.q, max(0, step_ns) * 1e-9)
+            driven = self.faults.driven(desired.q, self.scene.joints()[0])
+            self.scene.step(driven, max(0, step_ns) * 1e-9)
             self.peaks.add(now_ns, desired.q)
             q, dq = self.scene.joints()
-        return Cycle(now_ns, desired, q, dq)
+        return Cycle(now_ns, desired, self.faults.measured(q), dq)
 
     def suspend(self) -> None:
         """Time stands still until the next cycle."""
