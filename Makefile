@@ -1,7 +1,8 @@
 # The commands of this repository. Options go into ARGS: make run ARGS="--duration 20 --seed 7"
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test lint format train eval bench prove fuzz mutants reactions endurance clean
+.PHONY: help setup build run test lint format train eval bench prove fuzz storm mutants reactions \
+  endurance clean
 ARGS ?=
 ENV := . tools/env.sh &&
 # In a terminal the command gets a process group of its own: Ctrl-C then reaches it and not make,
@@ -61,6 +62,10 @@ prove: ## 10^7 steps of the limiter against an independent oracle: ARGS="--steps
 fuzz: ## 10^6 mutated messages through the gate: ARGS="--messages 1e4"
 	@tools/setup.sh --dev
 	@$(ENV) $(call front,python src/vla_safety/test/gate_fuzz.py $(ARGS))
+
+storm: ## 10^4 storms of faults in gate and publisher, on a clock of their own: ARGS="--storms 100"
+	@tools/setup.sh --dev
+	@$(ENV) $(call front,python test/storm.py $(ARGS))
 
 mutants: ## does a test fail when a line of the gate is changed? ARGS="--only limiter.py --minutes 5"
 	@tools/setup.sh --dev

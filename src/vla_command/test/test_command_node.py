@@ -198,7 +198,8 @@ def test_paths_become_trajectories_and_a_dead_gate_a_ramp_when_its_lease_ends(ma
     world.send(50)
     world.until(lambda: world.unit.commander.ignored > ignored)
     followed = world.unit.commander.accepted
-    assert followed >= 5  # of 7; a path that comes too late for its acceleration is not
+    # of 7; a path that comes too late for its acceleration is not
+    assert followed >= 5, world.unit.commander.refused
     world.until(lambda: len(world.received) >= followed + 1)
     assert len(world.received) == followed + 1
     ramp, stamp = world.received[-1][1], world.received[-1][1].header.stamp
@@ -304,10 +305,40 @@ def test_a_dry_run_does_everything_but_command(make_world):
     world = make_world(topic="/joint_command_publisher/shadow", dry_run=True)
     commanded = []
     world.gate.create_subscription(JointTrajectory, TOPIC, commanded.append, 1)
+    arm = world.gate.create_publisher(JointState, "/joint_states", qos.JOINT_STATES)
+    world.until(lambda: arm.get_subscription_count() == 1)
     world.enable()
     world.feed(3)
     world.until(lambda: len(world.received) >= 3)
     assert not commanded and world.unit.count_publishers(TOPIC) == 0
+    assert "nothing is commanded" in world.status("Output").message
+    assert "nothing to compare yet" in world.status("Shadow").message
+
+    def compared():
+        arm.publish(JointState(name=list(JOINTS)[::-1], position=[0.5] * 3))
+        world.lease(GateState.ACTIVE)
+        return any(value.key == "j1 rms (rad or m)" for value in world.status("Shadow").values)
+
+    world.until(compared)
+    values = {value.key: float(value.value) for value in world.status("Shadow").values}
+    command = world.unit.commander.track.positions[-1][0]
+    assert values["j1 max (rad or m)"] == pytest.approx(abs(command - 0.5), abs=0.1)
+
+
+@pytest.mark.parametrize("rate", [100.0, 500.0])
+def test_samples_come_at_the_rate_of_the_controller(make_world, in_time, rate):
+    world = make_world(Float64MultiArray, type="forward_command", update_rate=rate)
+    assert world.unit.loop.period_ns == round(1e9 / rate)
+    world.enable()
+    begun, first = time.monotonic(), world.unit.sent.total
+    while time.monotonic() < begun + 0.5:
+        world.lease(GateState.ACTIVE)
+        time.sleep(0.005)
+    sent = (world.unit.sent.total - first) / (time.monotonic() - begun)
+    assert sent <= 1.05 * rate + 20.0
+    assert sent >= 0.7 * min(rate, 250.0) or not in_time, sent  # all in one process here
+    values = {value.key: value.value for value in world.status("Loop").values}
+    assert float(values["Target (Hz)"]) == rate
 
 
 def test_deactivating_waits_for_rest_and_needs_a_fresh_enable(make_world):

@@ -120,7 +120,10 @@ def test_a_hold_elsewhere_is_reached_within_the_acceleration_limits():
     there = first.positions[-1] + 0.02
     hold = path(now, horizon=1, tail_start=0, positions=there, velocities=np.zeros(3), lead_ns=-MS)
     track = join(first, hold, now, SAME)
-    assert len(track.times_ns) == 2 and track.end_ns - now == 130 * MS  # sqrt(6 * 0.02 / 8) s
+    assert len(track.times_ns) == 14 and track.end_ns - now == 130 * MS  # sqrt(6 * 0.02 / 8) s
+    whole = Track(track.times_ns[[0, -1]], track.positions[[0, -1]], track.velocities[[0, -1]])
+    for at in range(now, track.end_ns, 3 * MS):  # one cubic all the way, in pieces
+        np.testing.assert_allclose(track.state_at(at), whole.state_at(at), atol=1e-12)
     np.testing.assert_allclose(track.state_at(track.end_ns)[0], there)
 
 

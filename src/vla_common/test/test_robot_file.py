@@ -30,6 +30,11 @@ GOOD = {
 }
 
 
+@pytest.fixture
+def values():
+    return copy.deepcopy(GOOD)
+
+
 def changed(path, value):
     values = copy.deepcopy(GOOD)
     place = values
@@ -208,3 +213,45 @@ def test_junk_is_refused_or_accepted_but_never_an_accident(path, junk):
         return
     for key in ("max_velocity", "max_acceleration", "min_position", "max_position"):
         assert all(math.isfinite(v) for v in robot.bound(key))
+
+
+@pytest.mark.parametrize(
+    ("update_rate", "rate", "fits"),
+    [(10, 20, False), (15, 20, False), (20, 20, False), (30, 20, True), (100, 20, True),
+     (50, 50, False), (200, 50, True), (10, 5, True)],
+)  # fmt: skip
+def test_a_path_must_begin_before_the_next_one_is_made(values, update_rate, rate, fits):
+    values["controller"] = {"update_rate": float(update_rate)}
+    values["control"] = {"rate": float(rate)}
+    if fits:
+        assert from_parameters(values, "r.yaml").controller.update_rate == update_rate
+        return
+    with pytest.raises(ConfigError, match=r"controller.update_rate = .* 1 / control.rate"):
+        from_parameters(values, "r.yaml")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("lease_ms", 29.0), ("estop_timeout_ms", 79.0), ("lease_ms", 501.0)]
+)
+def test_timeouts_that_cannot_work_are_refused(values, key, value):
+    values["safety"] = {key: value}
+    with pytest.raises(ConfigError, match=f"safety.{key}"):
+        from_parameters(values, "r.yaml")
+
+
+def test_a_joint_with_position_limits_does_not_turn_endlessly(values):
+    name = values["robot"]["joints"][0]
+    values["joint_limits"][name]["angle_wraparound"] = True
+    with pytest.raises(ConfigError, match="angle_wraparound = True"):
+        from_parameters(values, "r.yaml")
+
+
+@pytest.mark.parametrize(
+    ("asked", "update_rate", "rate"),
+    [(0.0, 200.0, 200.0), (0.0, 1000.0, 500.0), (1000.0, 1000.0, 1000.0), (100.0, 500.0, 100.0)],
+)
+def test_samples_come_at_the_controllers_rate_unless_asked_otherwise(
+    values, asked, update_rate, rate
+):
+    values["controller"] = {"update_rate": update_rate, "command_rate": asked}
+    assert from_parameters(values, "r.yaml").controller.period_ns == round(1e9 / rate)

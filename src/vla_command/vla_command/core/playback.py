@@ -79,6 +79,22 @@ class Track:
             np.vstack((states[0][1], self.velocities[inside], *[v for _, v in states[1:]])),
         )
 
+    def with_knots(self, times_ns: np.ndarray) -> Track:
+        """Return the same motion with more knots, at ``times_ns`` (n,) int64, none of them there.
+
+        Along a way in one piece it could not be braked: that goes from knot to knot.
+        """
+        if not len(times_ns):
+            return self
+        states = [self.state_at(int(at)) for at in times_ns]
+        every = np.concatenate((self.times_ns, times_ns))
+        order = np.argsort(every, kind="stable")
+        return Track(
+            every[order],
+            np.vstack((self.positions, [q for q, _ in states]))[order],
+            np.vstack((self.velocities, [v for _, v in states]))[order],
+        )
+
     def after(self, now_ns: int) -> Track | None:
         """Return the knots still to come, None when the motion is over."""
         i = int(np.searchsorted(self.times_ns, now_ns, side="right"))
@@ -225,8 +241,11 @@ def join(
         rest = Track(rest.times_ns[k:], rest.positions[k:], rest.velocities[k:])
     if over:
         rest = Track(rest.times_ns[:1], rest.positions[:1], rest.velocities[:1])
-    return Track(
+    whole = Track(
         np.concatenate((before.times_ns, rest.times_ns)),
         np.vstack((before.positions, rest.positions)),
         np.vstack((before.velocities, rest.velocities)),
     )
+    if current is None:
+        return whole
+    return whole.with_knots(np.arange(from_ns + path.step_ns, rest.times_ns[0], path.step_ns))
