@@ -189,3 +189,25 @@ def test_times_rise_where_the_track_uses_all_of_the_limits(seed, limit, row, off
     assert (np.diff(slowed.times_ns) > 0).all()
     assert not slowed.velocities[-1].any()
     assert slowed.end_ns < whole.end_ns + STEP
+
+
+def test_a_joint_that_stops_near_its_limit_is_not_swung_past_it():
+    """Near its end a braked way is short, and a cubic from knot to knot could go beyond."""
+    rng = np.random.default_rng(5)
+    worst = 0.0
+    for _ in range(300):
+        v0 = rng.uniform(0.2, 1.0, 3)
+        fall = np.maximum(v0 - 0.1 * np.arange(14)[:, None] * rng.uniform(0.6, 1.0, 3), 0.0)
+        fall[-1] = 0.0
+        q = np.vstack((np.zeros(3), np.cumsum((fall[1:] + fall[:-1]) / 2 * 0.01, axis=0)))
+        top = q[-1].copy()
+        track = Track(NOW + np.arange(14, dtype=np.int64) * 10 * MS, q, fall)
+        ten = np.full(3, 10.0)
+        reach = Reach(ten, ten, np.full(3, 2.0), np.full(3, -9.0), top)
+        begin = NOW + int(rng.integers(0, 120)) * MS
+        braked = brake(track, begin, begin, reach)
+        if braked is None:
+            continue
+        seen = [braked.state_at(at)[0] for at in range(begin, braked.end_ns + 1, MS // 4)]
+        worst = max(worst, float((np.array(seen) - top).max()))
+    assert worst <= 1e-8

@@ -474,7 +474,7 @@ class LatchMachine(RuleBasedStateMachine):
             self.left = False
             self.rests_ns = self.now + int(out.from_start_ns[-1])
             self.stopped_ns = self.rests_ns if state == GateState.LATCHED else None
-        elif good and self.may_move and state in (5, 6) and self.now >= self.rests_ns:
+        elif good and self.may_move and state in (4, 5, 6) and self.now >= self.rests_ns:
             self.stopped_ns = self.now if state == GateState.LATCHED else None  # it stands already
 
     @rule(ms=st.integers(1, 120))

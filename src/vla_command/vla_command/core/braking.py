@@ -66,6 +66,7 @@ class _Ride:
         needed = np.maximum(np.abs(start), np.abs(end))
         slack = 1e-9 * 12.0 / (times[:, None] ** 2)
         fits = (needed <= self.reach.of(start, end, v0, v) + slack).all(axis=1)
+        fits &= self.reach.keeps_inside(self.q, v0, q, start, end, times)
         return int(np.argmax(fits)) if fits.any() else len(SHARES) - 1
 
 

@@ -135,6 +135,20 @@ class Reach:
         both = np.minimum(self.a_max, self.d_max)
         return np.where(grows, self.a_max, np.where(shrinks, self.d_max, both))
 
+    def keeps_inside(
+        self, q: np.ndarray, v: np.ndarray, to_q: np.ndarray, start: np.ndarray, end: np.ndarray,
+        spans: np.ndarray,
+    ) -> np.ndarray:  # fmt: skip
+        """Return which of the cubics (rows,) from (q, v) to ``to_q`` (rows, joints) stay inside.
+
+        That is in between of the position limits, or of where they begin and end;
+        ``start``, ``end`` and ``spans`` as in :func:`bridge_peaks`.
+        """
+        lowest, highest = bridge_extents(q, v, start, end, spans)
+        bottom = np.minimum(self.q_min, np.minimum(q, to_q))
+        top = np.maximum(self.q_max, np.maximum(q, to_q))
+        return np.asarray(((lowest >= bottom - 1e-9) & (highest <= top + 1e-9)).all(axis=1))
+
 
 def bridge_accelerations(
     q: np.ndarray, v: np.ndarray, to_q: np.ndarray, to_v: np.ndarray, spans: np.ndarray
@@ -197,10 +211,7 @@ def first_reachable(
     fits = (needed <= 1.02 * bound + slack).all(axis=1)
     fastest = np.maximum(reach.v_max, np.maximum(np.abs(v), np.abs(rest.velocities)))
     fits &= (bridge_peaks(v, start, end, spans) <= fastest + 1e-9).all(axis=1)
-    lowest, highest = bridge_extents(q, v, start, end, spans)
-    bottom = np.minimum(reach.q_min, np.minimum(q, rest.positions))
-    top = np.maximum(reach.q_max, np.maximum(q, rest.positions))
-    fits &= ((lowest >= bottom - 1e-9) & (highest <= top + 1e-9)).all(axis=1)
+    fits &= reach.keeps_inside(q, v, rest.positions, start, end, spans)
     return int(np.argmax(fits)) if fits.any() else None
 
 
