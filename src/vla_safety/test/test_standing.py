@@ -170,3 +170,17 @@ def test_an_enable_of_its_own_accord_says_so():
     world = World(make_robot(3, auto_enable=True))
     world.run(100)
     assert world.gate.state is State.ACTIVE and world.gate.machine.cause == "auto_enable"
+
+
+def test_a_stop_that_was_not_sent_yet_is_not_forgotten_by_an_error():
+    """Otherwise what is left of it would be sent from its middle, whose beginning nobody heard."""
+    world = moving(World(make_robot(3)).enabled())
+    sent = world.gate.motion.path  # what the publisher follows
+    world.gate.stop(world.now)
+    world.now += 10 * MS
+    world.gate.throttle.late = lambda now_ns: 1 / 0
+    action = world.take(world.gate.tick(world.now)).action
+    q, v = sent.at(action.start_ns)
+    np.testing.assert_allclose(action.positions[0], q, atol=1e-9)
+    np.testing.assert_allclose(action.velocities[0], v, atol=1e-9)
+    assert not action.velocities[-1].any() and world.gate.state is State.STOPPING

@@ -23,6 +23,8 @@ class Announcer:
         self._lease_ns = lease_ns
         self._hold_period_ns = hold_period_ns
         self._pending: SafeAction | None = None
+        self._path: Path | None = None  # of what is pending
+        self._told: Path | None = None  # the one that was sent last
         self._sent_ns = 0
         self._report_ns = 0
         self._reported: Report | None = None
@@ -32,6 +34,7 @@ class Announcer:
         self.seq += 1
         self._sent_ns = now_ns
         self.handover.sent(self.seq, path)
+        self._path = path
         shown = plan or self.last_plan
         self._pending = SafeAction(
             epoch=shown.epoch if shown else 0,
@@ -59,15 +62,18 @@ class Announcer:
         if now_ns - due_ns < self._hold_period_ns:
             self._sent_ns = due_ns
 
-    def drop(self) -> None:
-        """Forget what was to be sent."""
-        self._pending = None
+    def drop(self) -> Path | None:
+        """Forget what was to be sent; return what was sent before it, None where nothing is lost."""
+        lost, self._pending = self._pending is not None, None
+        return self._told if lost else None
 
     def output(
         self, report: Report, changes: tuple[Change, ...], lease: bool, now_ns: int
     ) -> Output:
         """Return what is to be published now; ``changes`` are those of the state not told yet."""
         action, self._pending = self._pending, None
+        if action is not None:
+            self._told = self._path
         given = Lease(self.seq, now_ns + self._lease_ns, report.state) if lease else None
         news = report if self._is_news(report, now_ns) or changes else None
         told = (*(_as_of(c, report) for c in changes[:-1]), report) if changes else ()

@@ -242,7 +242,9 @@ class Gate:
     def internal_error(self, error: BaseException, now_ns: int) -> Output:
         """Latch because of a bug; what was promised already ends in a verified stop."""
         self.last_error = error
-        self.announcer.drop()
+        sent = self.announcer.drop()
+        if sent is not None:
+            self.motion.go_back(sent)
         self.counts.add(Reason.INTERNAL, now_ns)
         self.causes.latch(Reason.INTERNAL, now_ns, count=False)
         tripped = self.machine.raise_event(Event.TRIP, now_ns, Reason.INTERNAL.value)
