@@ -251,6 +251,13 @@ def test_deactivation_stops_and_a_second_activation_needs_enable(peer):
     assert peer.spin(lambda: peer.state() == SafetyState.INACTIVE)
     assert not peer.call("enable").success
     peer.gate.trigger_activate()
+    told, moved = len(peer.leases), len([a for a in peer.actions if a.trace.gate_ns])
+    assert peer.spin(lambda: len(peer.leases) > told + 5)  # it works again
+    peer.plan(np.full((8, 3), 0.02))
+    checks = peer.gate.gate.checks
+    assert peer.spin(lambda: checks.last is not None)  # it came, and led to nothing
+    assert {lease.state for lease in peer.leases[told:]} == {SafetyState.INACTIVE}
+    assert len([a for a in peer.actions if a.trace.gate_ns]) == moved
     assert peer.spin(lambda: peer.call("enable").success)
 
 
