@@ -19,6 +19,7 @@ from vla_command.core.status import CODES
 from vla_command.core.trajectory import Sample, Trajectory
 from vla_common.core.robot import Robot, load
 from vla_common.core.trace import Trace
+from vla_safety.core.clearance import Clearance
 from vla_safety.core.gate import Gate
 from vla_safety.core.values import Output, RawChunk, SafeAction
 from vla_sim.core.joint_trajectory import Desired, JointTrajectoryController, Point
@@ -115,13 +116,14 @@ class Loop:
     soft_start_ms: float = 500.0
     arm: Robot = field(default_factory=robot)
     streamed: bool = False
+    clearance: Clearance | None = None  # of the arm: the checks of its surroundings
 
     def __post_init__(self) -> None:
         """Set everything up at rest in the home pose."""
         safety = replace(self.arm.safety, soft_start_ms=self.soft_start_ms)
         self.arm = replace(self.arm, safety=safety)
         self.names = self.arm.joints
-        self.gate = Gate(self.arm)
+        self.gate = Gate(self.arm, self.clearance)
         lease_ns = round(self.arm.safety.lease_ms * 1e6)
         self.publisher = Commander(Bounds.of(self.arm), lease_ns, streamed=self.streamed)
         self.home = np.array(self.arm.identity.home, dtype=float)

@@ -1,5 +1,7 @@
 """The way from the last command to a new path keeps to the position limits."""
 
+import functools
+
 import numpy as np
 import pytest
 from command_world import JOINTS, MS, path, robot
@@ -60,13 +62,36 @@ def standing_at(q, now, **changes):
 @pytest.mark.parametrize("back", [0.02, 0.05, 0.1, 0.15])
 @pytest.mark.parametrize("after_ms", range(60, 140, 10))
 def test_a_joint_near_its_limit_does_not_swing_past_it(back, after_ms):
+    """Where it is not joined, it would have swung past its limit, or braked too hard."""
     first, there = near_the_top(back)
     now = NOW + after_ms * MS
-    track = join(first, standing_at(there, now), now, BOUNDS.reach)
+    free = Reach(BOUNDS.reach.a_max, BOUNDS.reach.d_max, BOUNDS.reach.v_max)
+    track, without = (
+        join(first, standing_at(there, now), now, reach) for reach in (BOUNDS.reach, free)
+    )
     if track is None:
-        return
-    q = np.array([track.state_at(t)[0][0] for t in range(now, track.end_ns + 1, MS)])
-    assert q.max() <= TOP + 1e-8
+        assert without is None or highest(without, now) > TOP + 1e-4
+    else:
+        assert highest(track, now) <= TOP + 1e-8
+    assert (track is not None) == (after_ms >= 120)
+
+
+def highest(track, now):
+    """Return how far the first joint goes on a track from ``now`` on."""
+    return max(track.state_at(t)[0][0] for t in range(now, track.end_ns + 1, MS))
+
+
+@pytest.mark.parametrize("back", [0.02, 0.05, 0.1, 0.15])
+def test_without_its_limits_it_does_swing_past_them(back):
+    """So the above would fail: what holds there does not hold by itself."""
+    free = Reach(BOUNDS.reach.a_max, BOUNDS.reach.d_max, BOUNDS.reach.v_max)
+    first, there = near_the_top(back)
+    tracks = {
+        now: join(first, standing_at(there, now), now, free)
+        for now in range(NOW + 60 * MS, NOW + 140 * MS, 10 * MS)
+    }
+    past = [highest(track, now) - TOP for now, track in tracks.items() if track is not None]
+    assert max(past) > 1e-4
 
 
 def test_a_joint_far_from_its_limit_is_joined():
@@ -104,26 +129,32 @@ def test_outside_its_limits_a_joint_may_go_on_to_where_it_was_not_further_out():
     assert first_reachable(q, v + 0.05, rest, NOW, reach) is None
 
 
-@settings(max_examples=200, deadline=None)
-@given(
-    v=st.lists(st.floats(-0.6, 0.6), min_size=3, max_size=3),
-    to=st.lists(st.floats(-0.2, 0.0), min_size=3, max_size=3),
-    gap=st.lists(st.floats(0.0, 0.1), min_size=3, max_size=3),
-)
-def test_whatever_is_joined_stays_inside(v, to, gap):
-    q = TOP - np.array(gap)
-    rest = Track(
-        NOW + np.arange(1, 100, dtype=np.int64) * 10 * MS,
-        np.tile(TOP + np.array(to), (99, 1)),
-        np.zeros((99, 3)),
-    )
-    k = first_reachable(q, np.array(v), rest, NOW, BOUNDS.reach)
-    if k is None:
-        return
-    whole = Track(
-        np.concatenate(([NOW], rest.times_ns[[k]])),
-        np.vstack((q, rest.positions[k])),
-        np.vstack((v, rest.velocities[k])),
-    )
-    seen = np.array([whole.state_at(t)[0] for t in range(NOW, whole.end_ns + 1, MS)])
-    assert seen.max() <= TOP + 1e-8
+three = functools.partial(st.lists, min_size=3, max_size=3)
+
+
+def test_whatever_is_joined_stays_inside():
+    joined = []
+
+    @settings(max_examples=200, deadline=None)
+    @given(three(st.floats(-0.6, 0.6)), three(st.floats(-0.2, 0.0)), three(st.floats(0.0, 0.1)))
+    def stays_inside(v, to, gap):
+        q = TOP - np.array(gap)
+        rest = Track(
+            NOW + np.arange(1, 100, dtype=np.int64) * 10 * MS,
+            np.tile(TOP + np.array(to), (99, 1)),
+            np.zeros((99, 3)),
+        )
+        k = first_reachable(q, np.array(v), rest, NOW, BOUNDS.reach)
+        joined.append(k is not None)
+        if k is None:
+            return
+        whole = Track(
+            np.concatenate(([NOW], rest.times_ns[[k]])),
+            np.vstack((q, rest.positions[k])),
+            np.vstack((v, rest.velocities[k])),
+        )
+        seen = np.array([whole.state_at(t)[0] for t in range(NOW, whole.end_ns + 1, MS)])
+        assert seen.max() <= TOP + 1e-8
+
+    stays_inside()
+    assert sum(joined) > 50

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from command_world import A_MAX, JOINTS, MS, RUN_UP, V_MAX, parameters, path, robot, run_up
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -155,7 +155,7 @@ def test_a_first_path_that_comes_late_is_not_stepped_into(late_ns, streamed):
     first = run_up(NOW + RUN_UP, speed=1.0, seq=1, a_max=A_MAX)
     sent = unit.on_path(replace(first, valid_until_ns=start + LEASE), start)
     if sent is None:
-        assert sum(unit.refused.values()) == 1 and late_ns > 1
+        assert sum(unit.refused.values()) == 1 and late_ns >= 35 * MS
         return
     at = np.arange(start, unit.track.end_ns, MS)
     q, v = (np.array(found) for found in zip(*[unit.track.state_at(int(t)) for t in at]))
@@ -177,26 +177,29 @@ def test_without_a_last_command_a_path_that_moves_is_not_followed():
 
 
 @pytest.mark.parametrize("v_max, scale", [(1.0, 1.0), (0.3, 1.0), (1.0, 0.25)])
-@given(missing=st.integers(40, 130), speed=st.floats(0.5, 1.0), away=st.floats(-0.05, 0.05))
-def test_on_the_way_to_a_path_no_joint_is_faster_than_it_may(v_max, scale, missing, speed, away):
-    top = v_max * scale
+def test_on_the_way_to_a_path_no_joint_is_faster_than_it_may(v_max, scale):
+    top, rng, joined = v_max * scale, np.random.default_rng(0), 0
     values = {**parameters(), "safety": {"velocity_scale": scale}}
     for limit in values["joint_limits"].values():
         limit["max_velocity"] = v_max
-    unit = Unit(Bounds.of(from_parameters(values, "test")), LEASE, streamed=False)
-    unit.on_gate(GateState.READY, NOW + LEASE, NOW)
-    unit.on_gate(GateState.ACTIVE, NOW + LEASE, NOW)
-    unit.on_path(path(NOW, speed=speed * top, lead_ns=0), NOW)
-    now = NOW + missing * MS
-    unit.on_gate(GateState.ACTIVE, now, now - 20 * MS)
-    unit.on_gate(GateState.ACTIVE, now + LEASE, now - MS)
-    start_q = speed * top * missing * 1e-3 + away
-    late = path(now, seq=9, start_q=start_q, speed=speed * top, lead_ns=0)
-    if unit.on_path(late, now) is None:
-        return
-    at = np.arange(now, unit.track.end_ns, MS)
-    v = np.array([unit.track.state_at(int(t))[1] for t in at])
-    assert np.abs(v).max() <= top * 1.0201
+    for _ in range(150):
+        missing, speed = int(rng.integers(40, 131)), rng.uniform(0.5, 1.0) * top
+        unit = Unit(Bounds.of(from_parameters(values, "test")), LEASE, streamed=False)
+        unit.on_gate(GateState.READY, NOW + LEASE, NOW)
+        unit.on_gate(GateState.ACTIVE, NOW + LEASE, NOW)
+        unit.on_path(path(NOW, speed=speed, lead_ns=0), NOW)
+        now = NOW + missing * MS
+        for at in range(NOW, now, TICK):
+            unit.on_gate(GateState.ACTIVE, at + LEASE, at)
+        start_q = speed * missing * 1e-3 + rng.uniform(-0.02, 0.02)
+        if unit.on_path(path(now, seq=9, start_q=start_q, speed=speed, lead_ns=0), now) is None:
+            assert sum(unit.refused.values()) == 1 and not unit.ignored
+            continue
+        joined += 1
+        at = np.arange(now, unit.track.end_ns, MS)
+        v = np.array([unit.track.state_at(int(t))[1] for t in at])
+        assert np.abs(v).max() <= top * 1.0201
+    assert joined > 20
 
 
 def test_motion_begins_where_the_gate_last_said_before_its_enable():
@@ -222,7 +225,7 @@ def test_a_first_path_from_rest_elsewhere_is_not_stepped_to(away, streamed):
     shifted = replace(first, positions=first.positions - first.positions[0] + away)
     sent = unit.on_path(replace(shifted, valid_until_ns=NOW + LEASE), NOW - 5 * MS)
     if sent is None:
-        assert sum(unit.refused.values()) == 1 and abs(away) > 0.01
+        assert sum(unit.refused.values()) == 1 and abs(away) >= 0.02
         return
     at = np.arange(NOW, unit.track.end_ns, MS)
     q, v = (np.array(found) for found in zip(*[unit.track.state_at(int(t)) for t in at]))

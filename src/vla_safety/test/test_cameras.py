@@ -163,6 +163,12 @@ def test_before_enable_and_while_latched_nothing_is_counted():
     world.run(400)
     assert count(world, Reason.CAMERA_SILENT) == 0
     assert world.gate.state is State.INACTIVE
+    world.gate.stop(world.now)
+    for _ in range(20):
+        step(world, dark=[20])
+    assert world.gate.state is State.LATCHED
+    assert count(world, Reason.CAMERA_DARK) == 0
+    assert world.gate.machine.cause == "stop_requested"
 
 
 def two_cameras(**safety):

@@ -172,10 +172,16 @@ def test_an_exception_in_the_check_latches_and_lets_nothing_out(monkeypatch):
         return Finding(None, -1, 0.0, 1.0)
 
     monkeypatch.setattr(world.gate.motion.clearance, "check", fail_once)
-    send(world, [0.3, -0.9, 1.2])
+    action = send(world, [0.3, -0.9, 1.2]).action
     assert world.gate.state is State.STOPPING
     assert world.gate.machine.cause == "internal_error"
-    assert world.gate.motion.path.q[-1] == pytest.approx(path.q[-1], abs=0.1)
+    # nothing but a stop, from where the path before is, on its way and no further than its end
+    assert action.state is State.STOPPING
+    q, v = path.row(action.start_ns)
+    assert action.positions[0] == pytest.approx(q, abs=1e-12)
+    assert action.velocities[0] == pytest.approx(v, abs=1e-12)
+    assert (np.diff(np.abs(action.velocities), axis=0) <= 1e-12).all()
+    assert q[0] < action.positions[-1, 0] < path.q[-1, 0]
 
 
 # --- the invariant -------------------------------------------------------------------------------

@@ -1,18 +1,21 @@
 """Whatever comes in, in whatever order: no exception, nothing outside the limits, no motion after
 a latch without reset and enable."""
 
-import numpy as np
-from gate_fuzz import Judge, fuzz, trial
+import long_strings
+import pytest
+from event_strings import EVENTS, Strings
+from gate_fuzz import fuzz, trial
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from safety_world import ROS, World, interpreted, make_robot
+from hypothesis.stateful import RuleBasedStateMachine, rule
+from long_strings import walk
+from safety_world import interpreted
 
-from vla_safety.core import checks, limiter
+from vla_safety.core import checks, limiter, motion, permits, publisher_watch, sources
+from vla_safety.core.gate import Gate
 from vla_safety.core.reasons import INPUT
-from vla_safety.core.state_machine import State
-
-NAN = float("nan")
+from vla_safety.core.state_machine import TABLE, Event, State
+from vla_safety.core.values import Output
 
 
 def test_ten_thousand_mutated_messages():
@@ -43,102 +46,79 @@ def test_a_trial_is_the_same_again():
     assert trial(3) == trial(3)
 
 
-class GateMachine(RuleBasedStateMachine):
-    """Random events; the model knows only: a latch ends by reset and enable, and not otherwise."""
+# --- strings of events --------------------------------------------------------------------------
+class EventMachine(RuleBasedStateMachine):
+    """Any events in any order; :class:`Strings` compares the gate with its model after each."""
 
     def __init__(self):
         super().__init__()
-        self.world = World(make_robot(2, soft_start_ms=100.0))
-        self.world.tick()
-        self.judge = Judge(self.world)
-        self.granted = False  # enabled since the last latch or start
-        self.standing = None  # commanded pose while nothing was granted
-        self.pressed = False
-
-    def after(self):
-        if self.world.gate.state in (State.STOPPING, State.LATCHED, State.READY, State.INACTIVE):
-            self.granted = False
-        for action in self.world.actions:
-            if action.state in (State.LATCHED, State.READY):
-                assert not action.velocities.any()
-        self.judge.take(self.world)
-
-    @rule(direction=st.floats(-0.06, 0.06), kind=st.integers(0, 9))
-    def plan(self, direction, kind):
-        world = self.world
-        q = world.gate.motion.command(world.now)[0]
-        rows = q + direction * np.arange(1, 9)[:, None] * [1.0, -0.5]
-        if kind == 0:
-            world.chunk(rows, positions=[NAN] * 16)
-        elif kind == 1:
-            world.chunk(rows, joint_names=["x", "y"])
-        else:
-            world.chunk(rows)
-        self.after()
-
-    @rule(ms=st.sampled_from([5, 20, 20, 20, 50, 200]))
-    def tick(self, ms):
-        if self.pressed is not None:
-            self.world.gate.on_estop("button", self.pressed, self.world.now)
-        self.world.tick(ms)
-        self.after()
-
-    @rule(pressed=st.sampled_from([False, False, True]))
-    def estop(self, pressed):
-        self.pressed = pressed
-        self.world.take(self.world.gate.on_estop("button", pressed, self.world.now))
-        self.after()
-
-    @rule()
-    def second(self):
-        for _ in range(60):
-            self.world.gate.on_estop("button", self.pressed, self.world.now)
-            self.world.tick(20)
-        self.after()
-
-    @rule(seconds=st.sampled_from([0.2, -3600.0]))
-    def clock_step(self, seconds):
-        world = self.world
-        world.take(world.gate.tick(world.now, world.now + ROS + round(seconds * 1e9)))
-        self.after()
-
-    @rule(name=st.sampled_from(["stop", "reset", "enable", "reset", "enable"]))
-    def service(self, name):
-        gate = self.world.gate
-        before = gate.state
-        pose = gate.motion.command(self.world.now)[0].copy()
-        ok, message = getattr(gate, name)(self.world.now)
-        assert message
-        if name == "reset":
-            assert not ok or before is State.LATCHED
-            assert not (ok and self.pressed)
-            assert gate.state not in (State.ACTIVE, State.SLOW, State.HOLD) or gate.state is before
-            assert np.array_equal(pose, gate.motion.command(self.world.now)[0])
-        if name == "enable" and ok:
-            assert before in (State.INACTIVE, State.READY)
-            assert not self.pressed
-            self.granted = True
-        self.after()
-
-    @rule()
-    def deactivate(self):
-        self.world.take(self.world.gate.deactivate(self.world.now))
-        self.after()
-
-    @invariant()
-    def motion_only_after_enable(self):
-        gate, world = self.world.gate, self.world
-        if gate.state in (State.ACTIVE, State.SLOW, State.HOLD):
-            assert self.granted
-        if gate.state in (State.READY, State.LATCHED):
-            assert not gate.motion.command(world.now)[1].any()
-        if self.pressed:
-            assert gate.state in (State.STOPPING, State.LATCHED)
-        assert gate.last_error is None
+        self.strings = Strings()
 
     def teardown(self):
-        assert not self.judge.finish()
+        self.strings.finish()
 
 
+def event(name):
+    """Return the rule of an event."""
+
+    def happens(self, about):
+        self.strings.do(name, about)
+
+    happens.__name__ = name
+    return rule(about=st.sampled_from(EVENTS[name]))(happens)
+
+
+GateMachine = type("GateMachine", (EventMachine,), {name: event(name) for name in EVENTS})
 GateMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestGateMachine = GateMachine.TestCase
+
+
+def test_random_strings_of_events():
+    """As ``long_strings.py`` does, which runs as many as wanted."""
+    found, _ = walk(120, 1, jobs=1)
+    assert found.problems == []
+    assert {*EVENTS, "resets", "enables", "old plans refused"} <= set(found.counts)
+    assert found.counts["paths after a reset"] > 120  # motion, so that there is something to stop
+    assert found.counts["latches"] > 180
+
+
+DEFECTS = {
+    "deactivation forgets a latch": lambda m: m.setitem(
+        TABLE, (State.LATCHED, Event.DEACTIVATE), State.INACTIVE
+    ),
+    "a trip after reset is not heard": lambda m: m.setitem(
+        TABLE, (State.READY, Event.TRIP), State.READY
+    ),
+    "reset ends in motion": lambda m: m.setitem(TABLE, (State.LATCHED, Event.RESET), State.ACTIVE),
+    "plans of before a latch pass": lambda m: m.setattr(
+        checks.InputCheck, "void_old_plans", lambda self: None
+    ),
+    "silent heartbeats are not seen": lambda m: m.setattr(
+        sources.EstopWatch, "silent", lambda self, now_ns: []
+    ),
+    "an arm that moves is not seen": lambda m: m.setattr(
+        sources.JointWatch, "still", lambda self: True
+    ),
+    "stale joint states are not seen": lambda m: m.setattr(
+        sources.JointWatch, "stale", lambda self, now_ns: not self.known
+    ),
+    "a stop that has not ended is not seen": lambda m: m.setattr(
+        motion.Motion, "at_rest", lambda self, now_ns: True
+    ),
+    "the publisher is believed": lambda m: m.setattr(
+        publisher_watch.PublisherWatch, "fault", lambda self, *_: ""
+    ),
+    "the publisher need not be armed": lambda m: m.setattr(
+        publisher_watch.PublisherWatch, "blocked_by", lambda self, *_: []
+    ),
+    "a cause may have been there just now": lambda m: m.setattr(permits, "RESET_CLEAR_NS", 0),
+    "a bug does not latch": lambda m: m.setattr(
+        Gate, "internal_error", lambda self, error, now_ns: Output()
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DEFECTS)
+def test_a_defect_is_found_by_a_random_string(monkeypatch, what):
+    DEFECTS[what](monkeypatch)
+    assert any(long_strings.trial(seed).problems for seed in range(100))

@@ -26,6 +26,8 @@ def test_an_estop_ramps_down_within_limits_and_latches(world):
     assert output.action.state is State.STOPPING
     a = np.diff(output.action.velocities, axis=0) / 0.01
     assert np.abs(a).max() <= 6.0 + 1e-9
+    speeds = np.abs(output.action.velocities)
+    assert speeds[0].any() and (np.diff(speeds, axis=0) <= 1e-12).all()
     world.run(200)
     assert world.gate.state is State.LATCHED
     world.chunk(np.full((8, 3), 0.1))
@@ -226,9 +228,13 @@ def test_auto_enable_works_once_and_never_after_a_latch():
 
 def test_deactivation_keeps_a_latch_and_stops_motion(world):
     moving(world)
+    path = world.gate.motion.path
     output = world.gate.deactivate(world.now)
     assert output.action.state is State.INACTIVE
     assert not output.action.velocities[-1].any()
+    speeds = np.abs(output.action.velocities)
+    assert (np.diff(speeds, axis=0) <= 1e-12).all() and speeds[0].any()
+    assert world.gate.motion.path.end_ns < path.end_ns  # sooner than the path would have
     world.gate.stop(world.now)
     world.run(400)
     world.gate.deactivate(world.now)

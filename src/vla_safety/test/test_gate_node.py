@@ -28,6 +28,7 @@ from vla_common.convert import chunk_to_msg
 from vla_common.core.chunk import Chunk
 from vla_common.core.trace import Trace
 from vla_common.diagnostics import ERROR
+from vla_safety.core.reasons import INPUT, Reason
 from vla_safety.node import SafetyGate
 
 MS = 1_000_000
@@ -181,19 +182,31 @@ def test_a_plan_becomes_a_path_that_ends_at_rest(peer):
     assert peer.leases
 
 
+BROKEN = {
+    Reason.NON_FINITE: {"positions": [float("nan")] * 24},
+    Reason.ORDER: {"joint_names": ["j1", "j0", "j2"]},
+    Reason.STALE: {"start_ns": 1},
+    Reason.SHAPE: {"horizon": 9},
+    Reason.NAMES: {"joint_names": ["j0", "j1", "x"]},
+}
+
+
 def test_nan_wrong_names_and_old_plans_are_refused_and_the_gate_lives(peer):
     peer.enable()
-    peer.plan(np.full((8, 3), np.nan))
-    peer.plan(np.zeros((8, 3)), joint_names=["j1", "j0", "j2"])
-    peer.plan(np.zeros((8, 3)), epoch=0, start_ns=-1)
-    peer.plan(np.zeros((8, 3)), horizon=9)
+    total = peer.gate.gate.counts.total
+    for reason, changes in BROKEN.items():
+        peer.plan(np.zeros((8, 3)), **changes)
+        assert peer.spin(lambda: total[reason] == 1), reason  # noqa: B023
+    assert {r for r in INPUT if total[r]} == set(BROKEN)
 
-    def counted() -> bool:
+    def told() -> bool:
         counts = dict(zip(peer.states[-1].reasons, peer.states[-1].counts))
-        names = ("non_finite", "wrong_order", "wrong_size")
-        return sum(counts[name] for name in names) >= 1
+        return all(counts[reason.value] == 1 for reason in BROKEN)
 
-    assert peer.spin(counted)
+    assert peer.spin(told)
+    assert not any(a.trace.gate_ns for a in peer.actions)  # none of them became a path
+    peer.plan(np.full((8, 3), 0.02))
+    assert peer.spin(lambda: any(a.trace.gate_ns for a in peer.actions))
     assert peer.gate.gate.last_error is None
 
 
@@ -238,6 +251,13 @@ def test_deactivation_stops_and_a_second_activation_needs_enable(peer):
     assert peer.spin(lambda: peer.state() == SafetyState.INACTIVE)
     assert not peer.call("enable").success
     peer.gate.trigger_activate()
+    told, moved = len(peer.leases), len([a for a in peer.actions if a.trace.gate_ns])
+    assert peer.spin(lambda: len(peer.leases) > told + 5)  # it works again
+    peer.plan(np.full((8, 3), 0.02))
+    checks = peer.gate.gate.checks
+    assert peer.spin(lambda: checks.last is not None)  # it came, and led to nothing
+    assert {lease.state for lease in peer.leases[told:]} == {SafetyState.INACTIVE}
+    assert len([a for a in peer.actions if a.trace.gate_ns]) == moved
     assert peer.spin(lambda: peer.call("enable").success)
 
 

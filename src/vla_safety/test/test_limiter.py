@@ -146,7 +146,10 @@ def test_a_stop_is_straight_and_ends_at_rest():
     q_rows, v_rows = stop_rows(np.zeros(3), v, limits, DT)
     assert not v_rows[-1].any()
     assert np.ptp(q_rows[-1] / v) < 1e-12
-    assert (np.diff(np.vstack((v, v_rows)), axis=0) / DT <= limits.d_max + 1e-9).all()
+    used = np.abs(np.diff(np.vstack((v, v_rows)), axis=0)) / DT
+    assert (used <= limits.d_max + 1e-9).all()
+    assert used[:, 0] == pytest.approx(0.5 / len(v_rows) / DT)  # in as many rows as it takes
+    assert len(v_rows) == np.ceil(0.5 / limits.d_max[0] / DT)
 
 
 def test_near_a_limit_a_joint_stops_on_its_own():

@@ -63,7 +63,7 @@ class Announcer:
             self._sent_ns = due_ns
 
     def drop(self) -> Path | None:
-        """Forget what was to be sent; return what was sent before it, None where nothing is lost."""
+        """Forget what was to be sent; return what was sent before it, None if nothing is lost."""
         lost, self._pending = self._pending is not None, None
         return self._told if lost else None
 
