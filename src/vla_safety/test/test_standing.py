@@ -38,6 +38,19 @@ def test_a_stop_that_was_lost_is_made_again_from_the_path_that_the_arm_follows()
     assert world.gate.state is State.HOLD and not sent.measured
 
 
+def test_while_it_holds_old_news_of_the_publisher_does_not_undo_a_stop():
+    """It would be made anew from a path that the arm has left, and later."""
+    world = moving(World(make_robot(3)).enabled())
+    followed = held(world)
+    stop = world.gate.motion.path
+    for _ in range(4):
+        world.now += 20 * MS
+        world.gate.on_command_state(FOLLOWING, "", followed, [], world.now)
+        world.gate.on_followed(followed, followed, world.now)
+        assert world.gate.motion.path is stop
+    assert not count(world, Reason.PATH_LOST)
+
+
 def test_it_stands_where_a_stop_of_the_publisher_left_the_arm():
     world = moving(World(make_robot(3)).enabled())
     held(world)

@@ -300,12 +300,13 @@ class Gate:
     def _followed(self, followed: Any, heard: Any, now_ns: int) -> None:
         if self.state not in ENABLED or self.publisher.mode is not CommandMode.FOLLOWING:
             return
-        path = self.announcer.handover.correction(followed, heard, now_ns)
+        holds = self.state is State.HOLD
+        path = self.announcer.handover.correction(followed, heard, now_ns, patient=holds)
         if path is None:
             return
         self.counts.add(Reason.PATH_LOST, now_ns)
         self.motion.go_back(path)
-        if self.state is State.HOLD:
+        if holds:
             self._stop_motion(now_ns)
 
     def _try_again(self, curve: Reference, now_ns: int) -> None:

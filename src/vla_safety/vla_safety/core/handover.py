@@ -36,11 +36,14 @@ class Handover:
         self._sent.append((seq, path))
         self._base = seq
 
-    def correction(self, followed: Any, heard: Any, now_ns: int) -> Path | None:
+    def correction(
+        self, followed: Any, heard: Any, now_ns: int, *, patient: bool = False
+    ) -> Path | None:
         """Return the path to go on from instead, None where all is well or nothing is known.
 
         ``followed`` is the seq of the path that the publisher follows, 0 for none, ``heard`` that
         of the newest one that it heard. A path that is still on its way counts as followed.
+        ``patient``: that it is until another one is heard, which is sent soon in any case.
         """
         if type(followed) is not int or type(heard) is not int or not self._sent:
             return None
@@ -48,7 +51,7 @@ class Handover:
             self._start = self._start if followed == 0 else None
             return None
         newest, path = self._sent[-1]
-        under_way = heard < newest and now_ns <= path.start_ns + GRACE_NS
+        under_way = heard < newest and (patient or now_ns <= path.start_ns + GRACE_NS)
         if followed < self._base == newest and under_way:
             return None
         for seq, path in self._sent:
