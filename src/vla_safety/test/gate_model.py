@@ -82,7 +82,7 @@ class Modelled(World):
         self.unsent = False  # the path of a stop that was asked for
         self.joint_ns = self.camera_ns = self.publisher_ns = self.followed_ns = -1
         self.measured, self.mode, self.problems, self.dark = 0.0, WAITING, [""], False
-        self.enabled_ns = self.ends_ns = 0
+        self.enabled_ns = self.begins_ns = self.ends_ns = 0
         self.cause_ns = -SECOND_NS
         self.malformed, self.malformed_latched = 0, False
         self.followed = self.void = -1  # the newest epoch that was followed, that is void
@@ -226,7 +226,11 @@ class Modelled(World):
                 assert not speeds.any(), f"motion while {action.state.name}"
             self._join(action.positions, action.state)
             end_ns = action.start_ns + (len(speeds) - 1) * action.step_ns
-            self.ends_ns = end_ns if speeds.any() else min(self.ends_ns, end_ns)
+            if speeds.any():
+                self.begins_ns = action.start_ns if self.now >= self.ends_ns else self.begins_ns
+                self.ends_ns = end_ns
+            else:  # what had not begun yet never moved
+                self.ends_ns = min(self.ends_ns, end_ns if self.now >= self.begins_ns else self.now)
         super().take(output)
         self.judge.take(self)
         return output
