@@ -31,7 +31,7 @@ from state_model import (
 )
 
 from vla_safety.core.state_machine import MOVING, Event, State
-from vla_safety.core.values import Output
+from vla_safety.core.values import Output, SafeAction
 
 OWN, BUTTON, PENDANT = "the gate's own", "button", "pendant"
 HEARTBEAT_NS, JOINT_NS, PUBLISHER_NS, CAMERA_NS = (ms * MS for ms in (125, 30, 250, 150))
@@ -82,7 +82,7 @@ class Modelled(World):
         self.unsent = False  # the path of a stop that was asked for
         self.joint_ns = self.camera_ns = self.publisher_ns = self.followed_ns = -1
         self.measured, self.mode, self.problems, self.dark = 0.0, WAITING, [""], False
-        self.enabled_ns = self.begins_ns = self.ends_ns = 0
+        self.enabled_ns = self.begins_ns = self.ends_ns = self.unclear_ns = 0
         self.cause_ns = -SECOND_NS
         self.malformed, self.malformed_latched = 0, False
         self.followed = self.void = -1  # the newest epoch that was followed, that is void
@@ -225,15 +225,21 @@ class Modelled(World):
             if action.state in (State.LATCHED, State.READY):
                 assert not speeds.any(), f"motion while {action.state.name}"
             self._join(action.positions, action.state)
-            end_ns = action.start_ns + (len(speeds) - 1) * action.step_ns
-            if speeds.any():
-                self.begins_ns = action.start_ns if self.now >= self.ends_ns else self.begins_ns
-                self.ends_ns = end_ns
-            else:  # what had not begun yet never moved
-                self.ends_ns = min(self.ends_ns, end_ns if self.now >= self.begins_ns else self.now)
+            self._note_end(action, bool(speeds.any()))
         super().take(output)
         self.judge.take(self)
         return output
+
+    def _note_end(self, action: SafeAction, moves: bool) -> None:
+        """Note when the motion that was told has ended."""
+        end_ns = action.start_ns + (len(action.positions) - 1) * action.step_ns
+        if moves:
+            self.begins_ns = action.start_ns if self.now >= self.ends_ns else self.begins_ns
+            self.ends_ns = end_ns
+        elif self.now < self.begins_ns:  # called off; the gate may say so a little later
+            self.ends_ns, self.unclear_ns = self.now, end_ns
+        else:
+            self.ends_ns = min(self.ends_ns, end_ns)
 
     def _join(self, rows: np.ndarray, state: State) -> None:
         """Begin a new motion where a gate that is not enabled says that it will begin.
