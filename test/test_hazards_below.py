@@ -192,11 +192,11 @@ def test_a_target_outside_the_limits_is_limited(rig):
 
 @on((False, ""))
 def test_a_plan_that_is_too_fast_and_turns_at_once_is_limited(rig):
-    """Joint 6 is asked to go to and fro by 0.12 rad from row to row: 48 rad/s^2 and more."""
+    """Joint 6 is asked to go to and fro by 0.06 rad from row to row: 24 rad/s^2 and more."""
 
     def change(message):
         rows = np.array(message.positions).reshape(message.horizon, -1)
-        rows[1::2, 5] += 0.12
+        rows[1::2, 5] += 0.06
         message.positions = type(message.positions)("d", rows.tobytes())
         return message
 
