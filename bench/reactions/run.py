@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -86,18 +87,43 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def measure(options: argparse.Namespace, tallies: dict[str, Tally]) -> None:
+class Kept:
+    """The result, written after each fault: what was measured outlives whatever ends the run."""
+
+    def __init__(self, output: Path, add: bool) -> None:
+        self.output = output
+        self.result: dict[str, Any] = {
+            "machine": machine(),
+            "begun": time.strftime("%Y-%m-%d %H:%M:%S"),
+        }
+        self.tallies: dict[str, Tally] = {}
+        self._old: dict[str, Any] = {}
+        if add and output.exists():
+            self._old = json.loads(output.read_text(encoding="utf-8"))["faults"]
+
+    def write(self, interrupted: bool) -> None:
+        """Write what there is."""
+        found = {name: tally.figures() for name, tally in self.tallies.items()}
+        found = {**self._old, **found}
+        self.result["interrupted"] = interrupted
+        self.result["faults"] = {name: found[name] for name in BY_NAME if name in found}
+        self.output.parent.mkdir(parents=True, exist_ok=True)
+        self.output.write_text(json.dumps(self.result, indent=1) + "\n", encoding="utf-8")
+
+
+def measure(options: argparse.Namespace, kept: Kept) -> None:
     """Inject the faults; those that need another gate or robot file have a graph of their own."""
     chosen = [BY_NAME[name] for name in options.faults]
     for door, variant in dict.fromkeys((fault.door, fault.variant) for fault in chosen):
         with Rig(options.domain, door=door, variant=variant) as rig:
             for fault in chosen:
                 if (fault.door, fault.variant) == (door, variant):
-                    _measure(rig, fault, options.count, tallies)
+                    _measure(rig, fault, options.count, kept)
+                    kept.write(interrupted=True)
 
 
-def _measure(rig: Rig, fault: Fault, count: int, tallies: dict[str, Tally]) -> None:
-    tally = tallies[fault.name] = Tally(fault.name, fault.what, fault.bound)
+def _measure(rig: Rig, fault: Fault, count: int, kept: Kept) -> None:
+    tally = kept.tallies[fault.name] = Tally(fault.name, fault.what, fault.bound)
     begun = time.monotonic()
     rig.source.speed = fault.speed
     for number in range(count):
@@ -127,24 +153,17 @@ def main(arguments: list[str] | None = None) -> int:
     if options.kept is not None:
         result = json.loads(options.kept.read_text(encoding="utf-8"))
     else:
-        result = {"machine": machine(), "begun": time.strftime("%Y-%m-%d %H:%M:%S")}
-        tallies: dict[str, Tally] = {}
+        kept = Kept(options.output, options.add)
         interrupted = False
         try:
-            measure(options, tallies)
+            measure(options, kept)
         except KeyboardInterrupt:
             interrupted = True
         except (RuntimeError, AssertionError) as error:  # what was measured is kept
             print(f"ended early: {error}", file=sys.stderr)
             interrupted = True
-        result["interrupted"] = interrupted
-        found = {name: tally.figures() for name, tally in tallies.items()}
-        if options.add and options.output.exists():
-            old = json.loads(options.output.read_text(encoding="utf-8"))["faults"]
-            found = {**old, **found}
-        result["faults"] = {name: found[name] for name in BY_NAME if name in found}
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        kept.write(interrupted)
+        result = kept.result
         print(f"{options.output} written{', interrupted' if interrupted else ''}")
     shown = markdown(result["faults"])
     print(shown)
