@@ -150,10 +150,11 @@ def test_what_comes_too_near_would_be_found(tmp_path, variant, way, words):
     assert words in space.too_near([*rows, gone])
 
 
-def counted(rig: Rig, reason: str, change) -> list[np.ndarray]:
-    """Send plans changed by ``change``: they are counted, limits are kept, the arm goes on.
+def counted(rig: Rig, reason: str, change, ends: tuple[str, ...] = ("ACTIVE",)) -> list[np.ndarray]:
+    """Send plans changed by ``change``: they are counted, and limits are kept.
 
-    Returns where the arm was told to go.
+    ``ends``: one of these states the gate is in afterwards; as long as that is ACTIVE the arm
+    goes on. Returns where the arm was told to go.
     """
     rig.source.speed = 0.4
     rig.ready()
@@ -163,14 +164,14 @@ def counted(rig: Rig, reason: str, change) -> list[np.ndarray]:
     try:
         took = wait(lambda: rig.watcher.counts.get(reason, 0) > before, 2.0, f"{reason} counted")
         time.sleep(0.6)
-        assert rig.watcher.state == "ACTIVE", rig.graph.explain()
+        assert rig.watcher.state in ends, rig.graph.explain()
         after = rig.watcher.after(begun_ns)
     finally:
         rig.source.tamper = lambda message: message
     print(f"{reason}: told after {1e3 * took:.0f} ms")
     assert took <= TIME_TO_TELL
     assert_within_limits(after, rig.graph.robot)
-    assert max(np.abs(s.velocity).max() for s in after[-50:]) > 0.1
+    assert max(np.abs(s.velocity).max() for s in after[-50:]) > 0.1 or "HOLD" in ends
     return [s.position for s in after]
 
 
@@ -192,7 +193,11 @@ def test_a_target_outside_the_limits_is_limited(rig):
 
 @on((False, ""))
 def test_a_plan_that_is_too_fast_and_turns_at_once_is_limited(rig):
-    """Joint 6 is asked to go to and fro by 0.06 rad from row to row: 24 rad/s^2 and more."""
+    """Joint 6 is asked to go to and fro by 0.06 rad from row to row: 24 rad/s^2 and more.
+
+    All joints become slower together, so that the arm falls behind a plan that does not wait.
+    When that is a jump ahead it is refused, and the gate holds.
+    """
 
     def change(message):
         rows = np.array(message.positions).reshape(message.horizon, -1)
@@ -200,4 +205,4 @@ def test_a_plan_that_is_too_fast_and_turns_at_once_is_limited(rig):
         message.positions = type(message.positions)("d", rows.tobytes())
         return message
 
-    counted(rig, "held_back", change)
+    counted(rig, "held_back", change, ("ACTIVE", "HOLD"))

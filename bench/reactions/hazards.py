@@ -199,8 +199,8 @@ INSIDE = (
 HAZARDS = (
     Fault("held_fast", "the arm is held fast", 0.150, held_fast(0.3), free, HELD,
           "arm_lags_behind", check=not_pulled),
-    Fault("held_fast_at_speed", "the arm is held fast at 1.4 rad/s", 0.150, held_fast(0.3), free,
-          LATCHED, "tracking_error", speed=1.4, check=held_before),
+    Fault("held_fast_at_speed", "the arm is held fast at 1.2 rad/s", 0.150, held_fast(0.3), free,
+          HELD, "arm_lags_behind", speed=1.2, check=held_before),
     Fault("moved", "a joint is measured 0.2 rad beside its command", 0.150, moved("joint5", 0.2),
           measured_well, LATCHED, "tracking_error"),
     Fault("outside", "a joint is measured outside its limits", 0.050, moved("joint5", 0.02),
