@@ -341,7 +341,7 @@ class Gate:
             self.machine.raise_event(Event.SLOW, now_ns, _cause(Reason.THROTTLED, throttled))
         elif self.streaks.slow:
             self.machine.raise_event(Event.SLOW, now_ns, Reason.LOW_CONFIDENCE.value)
-        else:
+        elif self.state is State.SLOW:
             self.machine.raise_event(Event.NORMAL, now_ns, self._over)
 
     def _speed(self, now_ns: int) -> float:
