@@ -25,7 +25,7 @@ PACKAGE = ROOT / "src" / "vla_safety"
 PLACE = ROOT / "build" / "mutants"
 # Not the long ones, nor those that need ROS: a mutant should be decided in two seconds. Nor those
 # that start Python anew, where mutants do not run, of what is compiled, which they are not.
-LEFT_OUT = ("*_fuzz.py", "test_prove.py", "test_compiled.py")
+LEFT_OUT = ("test_*_fuzz.py", "test_prove.py", "test_compiled.py")
 SURVIVED, NO_TESTS = 0, 33
 KINDS: dict[int | None, str] = {
     None: "not run", 1: "killed", 3: "killed", SURVIVED: "survived", NO_TESTS: "untested",

@@ -240,6 +240,7 @@ def test_when_the_first_paths_are_missed_there_is_no_step():
     unit.tick(NOW + LEASE)
     stands, now = unit.rest, NOW + 500 * MS
     unit.on_gate(GateState.READY, now + LEASE, now)
+    unit.tell(stands[0], now)
     late = path(now, seq=5, start_q=stands[0] + 0.02, speed=0.5, lead_ns=10 * MS)
     assert unit.on_path(late, now) is None and unit.refused[Refusal.UNREACHABLE] == 1
     first = path(now, seq=6, start_q=stands[0], speed=0.0, lead_ns=10 * MS)
@@ -432,6 +433,13 @@ def test_finish_takes_no_more_paths_and_comes_to_rest():
     assert not unit.resting(NOW + 20 * MS) and unit.resting(NOW + 400 * MS)
 
 
+def end_of(sent):
+    """Return the ns from now until the arm stands where a trajectory ends."""
+    elsewhere = (sent.positions != sent.positions[-1]).any(axis=1) | sent.velocities.any(axis=1)
+    before = np.flatnonzero(elsewhere)
+    return int(sent.from_start_ns[before[-1] + 1]) if len(before) else 0
+
+
 class LatchMachine(RuleBasedStateMachine):
     """After a loss, whatever the gate sends, nothing moves before disabled and then enabled."""
 
@@ -443,8 +451,11 @@ class LatchMachine(RuleBasedStateMachine):
         self.stopped_ns = None  # when the path of a latched gate, followed last, comes to its end
         self.left = False  # the gate was disabled while a path was followed: it may brake
         self.rests_ns = 0  # when what was sent last comes to its end
+        self.told = False  # since the gate was seen disabled it said where motion begins
+        self.placed = False  # so the arm is known to stand, or move, somewhere
 
     def hear(self, state, until):
+        before = self.may_move, self.seen_idle
         if until < self.until:
             return  # overtaken on the way
         silent = self.seen_idle and until - LEASE >= self.until
@@ -455,6 +466,10 @@ class LatchMachine(RuleBasedStateMachine):
             self.seen_idle, self.may_move = True, False
         elif state in (2, 3, 4) and self.seen_idle and (silent or self.now < self.until):
             self.seen_idle, self.may_move = False, not silent
+        if silent or (self.seen_idle and not before[1]):
+            self.told = False
+        if self.may_move and not before[0] and self.now >= self.rests_ns:
+            self.placed = self.told
 
     @rule(state=st.integers(0, 6), late=st.sampled_from([0, 0, 0, 1, 30, 90]))
     def lease(self, state, late):
@@ -467,15 +482,19 @@ class LatchMachine(RuleBasedStateMachine):
         self.seq += 1
         at = 0.0 if self.unit.track is None else float(self.unit.track.state_at(self.now)[0][0])
         names = JOINTS if good else JOINTS[::-1]
-        sent = path(self.now, seq=self.seq, start_q=at, state=state, speed=0.1, joint_names=names)
+        stands = state in (0, 1, 6)  # a gate that is not enabled
+        speed = 0.0 if stands else 0.1
+        sent = path(self.now, seq=self.seq, start_q=at, state=state, speed=speed, joint_names=names)
         if good:
             self.hear(state, sent.valid_until_ns)
+            self.told = self.told or (stands and not self.may_move)
+            self.may_move = self.may_move and (self.placed or state not in (2, 3))
         out = self.unit.on_path(sent, self.now)
         assert out is None or (good and (self.may_move or self.left))
         assert out is None or not out.velocities[-1].any()
         if out is not None:
             self.left = False
-            self.rests_ns = self.now + int(out.from_start_ns[-1])
+            self.rests_ns = self.now + end_of(out)
             self.stopped_ns = self.rests_ns if state == GateState.LATCHED else None
         elif good and self.may_move and state in (4, 5, 6) and self.now >= self.rests_ns:
             self.stopped_ns = self.now if state == GateState.LATCHED else None  # it stands already
@@ -488,7 +507,7 @@ class LatchMachine(RuleBasedStateMachine):
         self.may_move = self.may_move and not lost
         assert out is None or ((lost or self.left) and not out.velocities[-1].any())
         if out is not None:
-            self.rests_ns = self.now + int(out.from_start_ns[-1])
+            self.rests_ns = self.now + end_of(out)
         self.left = False
 
     @invariant()
@@ -498,3 +517,11 @@ class LatchMachine(RuleBasedStateMachine):
 
 TestLatch = LatchMachine.TestCase
 TestLatch.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_the_machine_of_the_latch_moves_the_arm():
+    machine = LatchMachine()
+    machine.path(good=True, state=0)
+    machine.path(good=True, state=2)
+    assert machine.may_move and machine.rests_ns > machine.now and machine.unit.accepted == 1
+    machine.agrees()

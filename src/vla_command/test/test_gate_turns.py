@@ -117,6 +117,24 @@ def test_what_a_gate_said_that_fell_silent_while_not_enabled_is_forgotten():
     assert unit.on_path(first, now) is None  # nobody said where motion is to begin
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_gate_that_never_said_where_motion_begins_is_told_so_by_a_latch(streamed):
+    unit, now = Commander(BOUNDS, LEASE, streamed=streamed), NOW
+    for state in (GateState.READY, GateState.ACTIVE):
+        unit.on_gate(state, now + LEASE, now)
+    assert unit.watchdog.mode is Mode.FOLLOWING  # what says it may still be on its way
+    assert unit.on_path(path(now, seq=1, start_q=0.4, speed=0.0), now) is None
+    assert unit.watchdog.mode is Mode.LATCHED and unit.tick(now + TICK) is None
+    assert unit.watchdog.cause == "it was not told where motion begins"
+    now += TICK
+    unit.on_gate(GateState.LATCHED, now + LEASE, now)  # as the gate hears of it
+    begin = path(now, seq=2, start_q=0.4, speed=0.0, state=GateState.READY)
+    assert unit.watchdog.mode is Mode.ARMED and unit.on_path(begin, now) is None
+    unit.on_gate(GateState.ACTIVE, now + LEASE, now)
+    first = path(now, seq=3, start_q=0.4, speed=0.0)
+    assert unit.on_path(first, now) is not None and unit.watchdog.mode is Mode.FOLLOWING
+
+
 def test_an_enable_that_is_the_first_word_after_a_silence_is_not_followed():
     unit = armed()
     now = NOW + LEASE

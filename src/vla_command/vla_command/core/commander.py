@@ -108,6 +108,8 @@ class Commander:
             return self._brake(now_ns)
         track = self._joined(path, now_ns)
         if track is None:
+            if self.track is None:  # nor would any later one: better said than stood there mutely
+                self.watchdog.latch("it was not told where motion begins")
             if path.tail_start:
                 return None
             self._stopped = path.state == GateState.LATCHED  # by a stop of our own
