@@ -88,11 +88,11 @@ def test_a_bound_that_is_not_kept_is_said(bad) -> None:
 def test_the_page_takes_the_table(tmp_path: Path) -> None:
     copy = tmp_path / "page.md"
     copy.write_text(PAGE, encoding="utf-8")
-    rows = table.markdown({"nan": tally(slowed=[0.05], rest=[0.1]).figures()})
+    rows = table.markdown({"nan": tally(slowed=[0.05], rest=[0.1], on="2026-01-02").figures()})
     for _ in range(2):
         page.put(copy, table.BEGIN, table.END, rows)
     text = copy.read_text(encoding="utf-8")
-    assert text.count("| NaN | 50 / 50 / 50 | 100 | 160 | 1 | kept |") == 1
+    assert text.count("| NaN | 50 / 50 / 50 | 100 | 160 | 1 | 2026-01-02 | kept |") == 1
     assert text.split(table.END)[1] == PAGE.split(table.END)[1]
     page.put(copy, gate_cost.BEGIN, gate_cost.END, "costs")
     assert f"{gate_cost.BEGIN}\ncosts\n{gate_cost.END}" in copy.read_text(encoding="utf-8")

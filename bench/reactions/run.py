@@ -123,7 +123,9 @@ def measure(options: argparse.Namespace, kept: Kept) -> None:
 
 
 def _measure(rig: Rig, fault: Fault, count: int, kept: Kept) -> None:
-    tally = kept.tallies[fault.name] = Tally(fault.name, fault.what, fault.bound)
+    tally = kept.tallies[fault.name] = Tally(
+        fault.name, fault.what, fault.bound, time.strftime("%Y-%m-%d")
+    )
     begun = time.monotonic()
     rig.source.speed = fault.speed
     for number in range(count):

@@ -14,13 +14,15 @@ BEGIN, END = page.marks("reactions", "make reactions")
 class Tally:
     """What was measured of one fault; times in seconds.
 
-    ``slowed``: from the fault to the first slowing of what the controller is told, ``rest``: to
-    its rest, one value an injection. ``missed``: injections without any reaction.
+    ``on``: the day. ``slowed``: from the fault to the first slowing of what the controller is
+    told, ``rest``: to its rest, one value an injection. ``missed``: injections without any
+    reaction.
     """
 
     name: str
     what: str
     bound: float
+    on: str = ""
     slowed: list[float] = field(default_factory=list)
     rest: list[float] = field(default_factory=list)
     missed: int = 0
@@ -36,6 +38,7 @@ class Tally:
         """Return everything as plain values; times in milliseconds."""
         return {
             "what": self.what,
+            "on": self.on,
             "bound_ms": 1e3 * self.bound,
             "injections": len(self.slowed) + self.missed,
             "missed": self.missed,
@@ -66,8 +69,8 @@ def markdown(faults: dict[str, dict[str, Any]]) -> str:
     """Return the table of :meth:`Tally.figures` by fault."""
     lines = [
         "| fault | begins to slow after, p50 / p99 / max [ms] | at rest, max [ms] | bound [ms] "
-        "| injections | |",
-        "|---|---|---|---|---|---|",
+        "| injections | on | |",
+        "|---|---|---|---|---|---|---|",
     ]
     for found in faults.values():
         begins = [found.get(f"begins_{k}_ms") for k in ("p50", "p99", "max")]
@@ -76,8 +79,9 @@ def markdown(faults: dict[str, dict[str, Any]]) -> str:
         result = "kept" if found["passed"] else "**not kept**"
         if found["missed"]:
             result += f", {found['missed']} without reaction"
-        lines.append(
-            f"| {found['what']} | {shown} | {'-' if rest is None else f'{rest:.0f}'} "
-            f"| {found['bound_ms']:.0f} | {found['injections']} | {result} |"
-        )
+        row = (
+            found["what"], shown, "-" if rest is None else f"{rest:.0f}",
+            f"{found['bound_ms']:.0f}", found["injections"], found.get("on") or "-", result,
+        )  # fmt: skip
+        lines.append(f"| {' | '.join(map(str, row))} |")
     return "\n".join(lines)
