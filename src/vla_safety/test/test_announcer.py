@@ -84,6 +84,26 @@ def test_what_was_dropped_is_not_told(announcer):
     assert announcer.hold_is_due(PERIOD_NS)
 
 
+def test_what_was_lost_goes_on_from_what_was_told_last(announcer):
+    told, lost = (dataclasses.replace(PATH, start_ns=ns) for ns in (1000, 2000))
+    announcer.path(told, PLAN, State.ACTIVE, 0)
+    assert announcer.drop() is None  # nothing was told before it
+    announcer.path(told, PLAN, State.ACTIVE, 0)
+    announcer.output(report(), (), False, 0)
+    assert announcer.drop() is None  # nothing is lost
+    announcer.output(report(), (), True, 10)  # a lease alone
+    announcer.path(lost, PLAN, State.ACTIVE, 20)
+    assert announcer.drop() is told
+
+
+@pytest.mark.parametrize("measured", [False, True])
+def test_a_place_is_told_with_the_state_and_whether_it_was_measured(announcer, measured):
+    place = rest(np.zeros(2), 0, 10, measured)
+    announcer.hold(place, State.HOLD, 0)
+    action = announcer.output(report(), (), False, 0).action
+    assert action.state is State.HOLD and action.measured is measured
+
+
 def test_a_hold_is_due_after_a_period_and_not_before(announcer):
     announcer.path(PATH, PLAN, State.ACTIVE, 1000)
     assert not announcer.hold_is_due(1000 + PERIOD_NS)  # the path itself is still to be sent

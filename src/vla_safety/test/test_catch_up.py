@@ -59,6 +59,10 @@ def test_it_holds_before_the_latch_and_goes_on_from_where_it_stands(world):
     assert world.gate.state is State.ACTIVE
     assert world.gate.counts.total[Reason.TRACKING] == 0
     assert world.gate.motion.command(world.now)[0] == pytest.approx(here, abs=1e-9)
+    told = [action for action in world.actions if action.measured]
+    assert told and {action.state for action in told} == {State.HOLD}
+    for action in told:  # only what says so may set the arm in motion while the gate holds
+        assert action.positions[-1] == pytest.approx(here, abs=1e-9)
     world.stuck = False
     world.at = here[0]
     drive(world)

@@ -54,6 +54,12 @@ def test_after_its_end_the_last_row_is_left(path):
     assert beyond.tail_start == 0
 
 
+@pytest.mark.parametrize("measured", [False, True])
+def test_what_is_left_still_says_whether_it_was_measured(measured):
+    assert Path(0, STEP, Q, V, 1, measured).after(2 * STEP).measured is measured
+    assert rest(Q[0], 0, STEP, measured).measured is measured
+
+
 def test_standing_is_one_row():
     path = rest(np.array([1.0, 2.0]), 7, STEP)
     assert path.q.tolist() == [[1.0, 2.0]]

@@ -206,6 +206,12 @@ class TestEstop:
         assert estop.silent(1000 * MS + 1) == [shown + "2"]
         assert estop.silent(2000 * MS + 1) == [shown + "1", shown + "2"]
 
+    def test_a_name_of_up_to_64_characters_is_told_whole(self, estop):
+        whole, longer = "a" * 63 + "b", "c" * 64 + "d"
+        estop.update(whole, True, 0)
+        estop.update(longer, True, 0)
+        assert estop.pressed() == [whole, "c" * 32 + "..." + "c" * 28 + "d"]
+
     def test_a_name_that_is_too_long_is_a_stop_until_a_new_start(self, estop):
         estop.update("x" * 256, False, 0)
         assert estop.pressed() == []

@@ -54,8 +54,11 @@ def test_while_it_holds_old_news_of_the_publisher_does_not_undo_a_stop():
 def test_it_stands_where_a_stop_of_the_publisher_left_the_arm():
     world = moving(World(make_robot(3)).enabled())
     held(world)
-    there = world.gate.motion.path.q[-1] - 0.03
+    stop, stood = world.gate.motion.path, set()
+    there = stop.q[-1] - 0.03
     for _ in range(12):  # until all is at rest
+        assert world.gate.motion.path is stop or world.gate.motion.at_rest(world.now)
+        stood |= {id(world.gate.motion.path)} if world.gate.motion.path is not stop else set()
         world.now += 20 * MS
         world.gate.on_joint_state(list(world.robot.joints), there.tolist(), [0.0] * 3, world.now)
         world.gate.on_command_state(FOLLOWING, "", world.gate.announcer.seq, [], world.now)
@@ -63,7 +66,7 @@ def test_it_stands_where_a_stop_of_the_publisher_left_the_arm():
         world.take(world.gate.tick(world.now, world.now + 10**18))
     assert world.gate.state is State.HOLD
     np.testing.assert_array_equal(world.actions[-1].positions, there[None])
-    assert not world.actions[-1].measured
+    assert not world.actions[-1].measured and len(stood) == 1  # it stands there once and for all
 
 
 def test_while_joint_states_are_stale_the_command_stays():

@@ -121,6 +121,17 @@ def test_the_period_is_that_of_the_robot_file():
     assert watch.late(NOW).endswith("above 100 ms")
 
 
+def test_a_plan_counts_up_to_the_ends_of_what_makes_sense(watch):
+    """The earliest time there is, a computation of no time, and as far ahead as clocks differ."""
+    watch.accept(Trace(inference_start_ns=1, inference_ns=NOW), NOW)
+    assert watch.late(NOW)
+    for _ in range(100):  # with these one of 101 is late, and that is no more than 1 %
+        watch.accept(Trace(inference_start_ns=NOW, inference_ns=NOW), NOW)
+    assert not watch.late(NOW)
+    watch.accept(Trace(inference_start_ns=NOW - T, inference_ns=NOW + 20 * MS), NOW)
+    assert watch.late(NOW)
+
+
 @pytest.mark.parametrize(
     ("start_ns", "end_ns"),
     [
