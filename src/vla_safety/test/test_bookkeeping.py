@@ -222,6 +222,7 @@ def test_nor_while_the_arm_moves():
         ([1.0, 1.0], [0.97, 1.0], [1.0, 1.0]),  # it droops under its load
         ([1.04, 1.0], [1.019, 1.0], [1.04, 1.0]),  # stopped elsewhere by the publisher
         ([1.0, 1.0], [0.9, 1.0], [0.9, 1.0]),  # moved by hand
+        ([1.0, 1.0], [0.95, 1.0], [0.95, 1.0]),  # a little: it stays so where it was near before
         ([], [0.985, 1.0], [0.985, 1.0]),  # it does not say
         ([], [0.97, 1.0], [0.97, 1.0]),
         ([1.0], [0.97, 1.0], [0.97, 1.0]),  # of another arm
