@@ -7,7 +7,6 @@ otherwise flawless stream.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import tempfile
@@ -25,7 +24,7 @@ from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import JointState
-from sensors import CameraSource
+from sensors import CameraSource, put_before_others
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 from vla_msgs.msg import (
@@ -80,6 +79,7 @@ class Watcher:
         self.robot = robot
         self.node = node = rclpy.create_node("system_test", context=context)
         self.desired: list[Sample] = []
+        self._orders: dict[tuple[str, ...], list[int]] = {}
         self.actions: list[int] = []
         self.trajectories: list[int] = []
         self.states: list[tuple[int, int, str]] = []
@@ -111,8 +111,15 @@ class Watcher:
     def _note(self, times: list[int]):
         return lambda message: times.append(time.monotonic_ns())
 
+    def order(self, message: JointState) -> list[int]:
+        """Return at which places of a joint state the robot's joints are; found once."""
+        names = tuple(message.name)
+        if names not in self._orders:
+            self._orders[names] = [names.index(name) for name in self.robot.joints]
+        return self._orders[names]
+
     def _on_desired(self, message: JointState) -> None:
-        order = [list(message.name).index(name) for name in self.robot.joints]
+        order = self.order(message)
         self.desired.append(
             Sample(
                 time.monotonic_ns(),
@@ -123,8 +130,7 @@ class Watcher:
         )
 
     def _on_measured(self, message: JointState) -> None:
-        order = [list(message.name).index(name) for name in self.robot.joints]
-        self.measured = np.array(message.position)[order]
+        self.measured = np.array(message.position)[self.order(message)]
 
     def _on_state(self, message: SafetyState) -> None:
         if not self.states or self.states[-1][1] != message.state:
@@ -176,16 +182,6 @@ class Watcher:
     def speed(self) -> float:
         """Return the largest joint speed of the newest desired state [rad/s]."""
         return float(np.abs(self.desired[-1].velocity).max()) if self.desired else 0.0
-
-
-def put_before_others() -> None:
-    """Let this thread stand for a pipeline or a button, which a busy computer does not delay.
-
-    Where it is permitted; not by SCHED_FIFO, with which threads that wait for one another in
-    shared memory of Fast DDS would spin.
-    """
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -10)
 
 
 class PlanSource(threading.Thread):
@@ -297,7 +293,7 @@ class Graph:
         self.watcher = Watcher(self.context, self.robot)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.watcher.node)
-        self.thread = threading.Thread(target=self.executor.spin, daemon=True)
+        self.thread = threading.Thread(target=self._spin, daemon=True)
         self.thread.start()
         if "pipeline" not in self.children:
             self.cameras = CameraSource(self.watcher.node, self.robot)
@@ -305,6 +301,11 @@ class Graph:
         for child in self.children.values():
             child.start()
         return self
+
+    def _spin(self) -> None:
+        """Take what comes; who waits for this thread's lock may stand for a button, too."""
+        put_before_others()
+        self.executor.spin()
 
     def __exit__(self, *_: object) -> None:
         """Stop everything."""

@@ -7,7 +7,8 @@ import time
 from typing import Any
 
 import numpy as np
-from harness import PlanSource, Sample, Watcher, put_before_others
+from harness import PlanSource, Sample, Watcher
+from sensors import put_before_others
 from vla_msgs.msg import EmergencyStop
 
 SPEED = 0.4

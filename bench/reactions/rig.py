@@ -117,8 +117,7 @@ class Rig:
 
     def _on_joints(self, message: JointState) -> None:
         if self.watcher.desired:
-            order = [list(message.name).index(name) for name in self.graph.robot.joints]
-            q = np.array(message.position)[order]
+            q = np.array(message.position)[self.watcher.order(message)]
             error = float(np.abs(q - self.watcher.desired[-1].position).max())
             self.measured.append(Measured(time.monotonic_ns(), q, error))
 

@@ -51,9 +51,9 @@ def injection(rig: Rig, fault: Fault, tally: Tally) -> None:
             if found[1] is not None:
                 tally.rest.append(found[1])
         if fault.states and not rig.reached(fault.states):
-            tally.problems.append(f"the gate is {rig.watcher.state}")
+            tally.problems.append(f"the gate is {rig.watcher.state}: {rig.seen(fault_ns)}")
         if fault.reason and not rig.counted(fault.reason, before):
-            tally.problems.append(f"{fault.reason} was not counted")
+            tally.problems.append(f"{fault.reason} was not counted: {rig.seen(fault_ns)}")
         wrong = fault.check(rig), rig.outside_limits()
         tally.problems += [problem for problem in wrong if problem]
     finally:
