@@ -110,16 +110,20 @@ class Button(threading.Thread):
         self._lock = threading.Lock()
 
     def send(self) -> int:
-        """Send a heartbeat now; return when."""
+        """Send a heartbeat now; return when. After a last one, while silent, none comes."""
         with self._lock:
-            self.last_ns = time.monotonic_ns()
-            self.watcher.estop.publish(EmergencyStop(source="button", pressed=self.pressed))
-            return self.last_ns
+            return self._send()
+
+    def _send(self) -> int:
+        self.last_ns = time.monotonic_ns()
+        self.watcher.estop.publish(EmergencyStop(source="button", pressed=self.pressed))
+        return self.last_ns
 
     def run(self) -> None:
         """Send until told to stop."""
         put_before_others()
         while self.running:
-            if not self.silent:
-                self.send()
+            with self._lock:
+                if not self.silent:
+                    self._send()
             time.sleep(0.04)
