@@ -338,7 +338,7 @@ class Graph:
         watcher = self.watcher
         counts = {name: count for name, count in watcher.counts.items() if count}
         bad = {name: d[1] for name, d in watcher.diagnostics.items() if d[0]}
-        states = [(STATES[state], cause) for _, state, cause in watcher.states]
+        states = [(STATES[state], cause) for _, state, cause in watcher.states[-8:]]
         return f"gate {states}, {counts}; speed {watcher.speed():.3f}; not OK: {bad}"
 
     def wait(self, condition, timeout: float, what: str) -> float:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 import time
+from pathlib import Path
 
 import rclpy
 from vla_msgs.msg import CameraHealth
@@ -20,10 +21,12 @@ def put_before_others() -> None:
     """Let this thread stand for a pipeline or a button, which a busy computer does not delay.
 
     Where it is permitted; not by SCHED_FIFO, with which threads that wait for one another in
-    shared memory of Fast DDS would spin.
+    shared memory of Fast DDS would spin. Linux shares time between sessions first, see "The
+    autogroup feature" in sched(7); a thread's priority counts only within its own.
     """
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -10)
+        Path("/proc/self/autogroup").write_text("-10", encoding="ascii")
 
 
 class CameraSource(threading.Thread):

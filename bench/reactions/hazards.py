@@ -162,6 +162,8 @@ def raising(name: str) -> Callable[[Rig], int]:
                 time.sleep(0.005)
             node.destroy_publisher(publisher)
         elif name == "stop":
+            time.sleep(0.05)  # the word must be there before the call
+            now_ns = time.monotonic_ns()
             rig.watcher.services["stop"].call_async(Trigger.Request())
         return now_ns
 
