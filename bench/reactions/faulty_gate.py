@@ -13,7 +13,7 @@ import threading
 from typing import Any
 
 from vla_safety import node
-from vla_safety.core.cameras import CameraWatch
+from vla_safety.core.causes import Causes
 from vla_safety.core.checks import InputCheck
 from vla_safety.core.gate import Gate
 from vla_safety.core.sources import JointWatch
@@ -27,7 +27,7 @@ CALLBACKS = (
     "_on_joint_state",
 )
 """Of the node: an exception in one ends the process, as that of any node."""
-CALLS = ((InputCheck, "check"), (Gate, "stop"), (JointWatch, "update"), (CameraWatch, "faults"))
+CALLS = ((InputCheck, "check"), (Gate, "stop"), (JointWatch, "update"), (Causes, "settle"))
 """Inside the core, in every way that leads there: a plan, a service, what is stored, the loop."""
 LIBC = ctypes.PyDLL(None)  # unlike CDLL it keeps the interpreter's lock during a call
 

@@ -192,7 +192,7 @@ INSIDE = (
     ),
     internal("raise_in_service", "an exception inside ~/stop", "stop"),
     internal("raise_in_store", "an exception where joint states are stored", "update"),
-    internal("raise_in_loop", "an exception in the gate's loop", "faults"),
+    internal("raise_in_loop", "an exception in the gate's loop", "settle"),
     stepped("clock", 0.2),
     stepped("clock_back", -0.1),
     stepped("clock_hour", 3600.0),

@@ -26,6 +26,7 @@ from harness import (
 )
 from sensor_msgs.msg import JointState
 from space import Space
+from stalls import Stalls
 from stand_in import StandIn
 from variants import VARIANTS
 
@@ -38,6 +39,8 @@ LEFT_OUT = ("pipeline", "system_monitor")
 SLOWER = 0.95
 """Of the cruising speed: below it the commanded motion has changed."""
 REST = 1e-3
+AROUND_NS = 50_000_000
+"""Before a fault, and after the reaction, in which a machine that stands still disturbs it."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class Rig:
         self._robot_file = self.variant.written(Path(tempfile.mkdtemp(prefix="vla_robot_")))
         self.graph = Graph(domain, LEFT_OUT, self._robot_file)
         self.stand_in: StandIn | None = None  # in place of the simulated arm's own parameters
+        self.stalls: Stalls | None = None
         self.restarts = 0
         self.measured: deque[Measured] = deque(maxlen=500)
         self.second: Any = None  # publisher of commands besides the right one
@@ -98,6 +102,7 @@ class Rig:
             if self.variant.stand_in:
                 self.stand_in = StandIn(self.graph.context, self.graph.robot)
             self.space = Space(self.graph.robot)
+            self.stalls = Stalls()
             self.graph.wait_active(60.0)
             self.button.start()
             self.source.start()
@@ -113,6 +118,8 @@ class Rig:
             self.signal(name, signal.SIGCONT)
         if self.stand_in is not None:
             self.stand_in.leave()
+        if self.stalls is not None:
+            self.stalls.end()
         self.graph.__exit__()
 
     def _on_joints(self, message: JointState) -> None:
@@ -192,6 +199,14 @@ class Rig:
             if time.monotonic() > end:
                 return None
             time.sleep(0.01)
+
+    def stood_still(self, fault_ns: int, seconds: float) -> float:
+        """Return for how long [s] the machine stood still around a fault; 0: it did not.
+
+        ``seconds``: from the fault to the reaction.
+        """
+        assert self.stalls is not None
+        return self.stalls.during(fault_ns - AROUND_NS, fault_ns + round(seconds * 1e9) + AROUND_NS)
 
     def seen(self, fault_ns: int) -> str:
         """Return in words what came after a fault: how the arm moved, what the gate said."""

@@ -43,6 +43,11 @@ def injection(rig: Rig, fault: Fault, tally: Tally) -> None:
     try:
         fault_ns = fault.inject(rig)
         found = rig.reaction(fault_ns, fault.bound + PATIENCE, fault.rests)
+        still = rig.stood_still(fault_ns, found[0]) if found is not None else 0.0
+        if still:  # nothing ran, so it says nothing of when; but never may a limit be passed
+            tally.disturbed.append(still)
+            tally.problems += filter(None, [rig.outside_limits()])
+            return
         if found is None:
             tally.missed += 1
             tally.problems.append(f"no reaction: {rig.seen(fault_ns)}")
@@ -128,20 +133,22 @@ def _measure(rig: Rig, fault: Fault, count: int, kept: Kept) -> None:
     )
     begun = time.monotonic()
     rig.source.speed = fault.speed
-    for number in range(count):
+    done = 0
+    while done < count and len(tally.disturbed) <= count:
         rig.ready()
         injection(rig, fault, tally)
+        before, done = done, tally.injections
         if sys.stderr.isatty():
             last = f"{1e3 * tally.slowed[-1]:.0f} ms" if tally.slowed else "no reaction"
-            print(f"{fault.name} {number + 1}/{count}: {last}   ", end="\r", file=sys.stderr)
-        elif (number + 1) % SAY_EVERY == 0 and number + 1 < count:
-            print(f"{fault.name} {number + 1}/{count}", file=sys.stderr)
+            print(f"{fault.name} {done}/{count}: {last}   ", end="\r", file=sys.stderr)
+        elif done > before and done % SAY_EVERY == 0 and done < count:
+            print(f"{fault.name} {done}/{count}", file=sys.stderr)
     found = tally.figures()
     print(
         f"{fault.name:<18}{found.get('begins_p50_ms', 0.0):>7.1f} "
         f"{found.get('begins_max_ms', 0.0):>7.1f} ms of {found['bound_ms']:.0f}; "
         f"{'kept' if tally.passed else 'NOT KEPT'}, "
-        f"{tally.missed} missed, {len(tally.problems)} problems, "
+        f"{tally.missed} missed, {len(tally.problems)} problems, {len(tally.disturbed)} again, "
         f"{(time.monotonic() - begun) / count:.1f} s each",
         flush=True,
     )

@@ -16,7 +16,8 @@ class Tally:
 
     ``on``: the day. ``slowed``: from the fault to the first slowing of what the controller is
     told, ``rest``: to its rest, one value an injection. ``missed``: injections without any
-    reaction.
+    reaction. ``disturbed``: for how long the machine itself stood still, one value for each
+    injection that was made again for that reason.
     """
 
     name: str
@@ -26,7 +27,13 @@ class Tally:
     slowed: list[float] = field(default_factory=list)
     rest: list[float] = field(default_factory=list)
     missed: int = 0
+    disturbed: list[float] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def injections(self) -> int:
+        """How many count: those of a machine that stood still are made again."""
+        return len(self.slowed) + self.missed
 
     @property
     def passed(self) -> bool:
@@ -40,8 +47,10 @@ class Tally:
             "what": self.what,
             "on": self.on,
             "bound_ms": 1e3 * self.bound,
-            "injections": len(self.slowed) + self.missed,
+            "injections": self.injections,
             "missed": self.missed,
+            "made_again": len(self.disturbed),
+            "stood_still_max_ms": round(1e3 * max(self.disturbed, default=0.0), 1),
             **{f"begins_{k}_ms": v for k, v in quantiles(self.slowed).items()},
             **{f"rest_{k}_ms": v for k, v in quantiles(self.rest).items()},
             "passed": self.passed,
@@ -79,6 +88,9 @@ def markdown(faults: dict[str, dict[str, Any]]) -> str:
         result = "kept" if found["passed"] else "**not kept**"
         if found["missed"]:
             result += f", {found['missed']} without reaction"
+        again, still = found.get("made_again", 0), found.get("stood_still_max_ms", 0.0)
+        if again:
+            result += f"; {again} made again, as the machine stood still for up to {still:.0f} ms"
         row = (
             found["what"], shown, "-" if rest is None else f"{rest:.0f}",
             f"{found['bound_ms']:.0f}", found["injections"], found.get("on") or "-", result,
