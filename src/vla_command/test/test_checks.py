@@ -1,5 +1,7 @@
 """Nothing malformed is followed, and nothing malformed raises."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from command_world import A_MAX, JOINTS, MS, parameters, path, robot
@@ -54,6 +56,43 @@ def changed(index, value, field="positions"):
 )
 def test_refusal(changes, refusal):
     assert check(path(NOW, **changes), BOUNDS, 0, NOW) is refusal
+
+
+def uneven(velocities, positions=None):
+    """Return a path of rows 10 ms apart, alike for all joints; ``positions`` are added."""
+    v = np.array(velocities, dtype=float)
+    q = np.concatenate(([0.0], np.cumsum((v[1:] + v[:-1]) * 0.005)))
+    q = q if positions is None else q + np.array(positions)
+    wide = np.ones(len(JOINTS))
+    return path(
+        NOW, horizon=len(v), tail_start=len(v) - 1, positions=np.outer(q, wide).ravel(),
+        velocities=np.outer(v, wide).ravel(),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("share, refusal", [(1.01, None), (1.03, Refusal.LIMITS)])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_from_row_to_row_no_joint_accelerates_more_than_the_gate_may(share, sign, refusal):
+    step = sign * share * A_MAX * 0.01
+    for steps in ([0, step, 0], [step, 2 * step, step, 0], [step, 0, step / 2, 0]):
+        assert check(uneven(steps), BOUNDS, 0, NOW) is refusal
+
+
+@pytest.mark.parametrize("where", [1, 2])
+def test_nor_does_it_where_positions_and_velocities_do_not_belong_together(where):
+    """The cubic through both would be as hard as no velocity says."""
+    for beside, refusal in ((1e-9, None), (2 * A_MAX * 0.01**2 / 6.0, Refusal.LIMITS)):
+        aside = np.where(np.arange(4) == where, beside, 0.0)
+        assert check(uneven([0, 0, 0, 0], aside), BOUNDS, 0, NOW) is refusal
+
+
+def test_far_from_zero_what_rounding_adds_is_no_reason():
+    """A joint that turned endlessly."""
+    bounds = replace(BOUNDS, q_min=np.full(3, -np.inf), q_max=np.full(3, np.inf))
+    assert (
+        check(uneven([0.3, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05, 0.0], [1e6 / 3] * 8), bounds, 0, NOW)
+        is None
+    )
 
 
 def test_a_repeated_seq_is_refused():

@@ -44,8 +44,8 @@ def test_a_gate_that_is_disabled_during_motion_stops_the_arm_at_once(state, by_p
     assert unit.watchdog.mode is Mode.ARMED and unit.followed == 0
     assert not sent.velocities[-1].any()
     soon = round(0.6 / A_MAX * 1e9)
-    assert sent.from_start_ns[-1] <= BOUNDS.lead_ns + soon + 5 * MS
-    assert now + sent.from_start_ns[-1] < end_ns and sent.positions[-1, 0] < end - 0.01
+    assert sent.from_start_ns[-2] <= BOUNDS.lead_ns + soon + 5 * MS
+    assert now + sent.from_start_ns[-2] < end_ns and sent.positions[-1, 0] < end - 0.01
     np.testing.assert_array_equal(unit.rest, sent.positions[-1])
     assert unit.tick(now) is None and unit.tick(now + TICK) is None  # once
 

@@ -39,11 +39,20 @@ def stand(now, seq, q, state, **changes):
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-@pytest.mark.parametrize("state", [GateState.HOLD, GateState.STOPPING, GateState.LATCHED])
-def test_an_arm_at_rest_stays(streamed, state):
+@pytest.mark.parametrize(
+    ("state", "measured"),
+    [
+        (GateState.HOLD, False),
+        (GateState.STOPPING, False),
+        (GateState.LATCHED, False),
+        (GateState.STOPPING, True),  # it held where the arm was measured when it was latched
+        (GateState.LATCHED, True),
+    ],
+)
+def test_an_arm_at_rest_stays(streamed, state, measured):
     """The paths that led to where the gate stands were lost."""
     unit, now = at_rest(streamed)
-    out = unit.on_path(stand(now, 5, 0.05, state), now)
+    out = unit.on_path(stand(now, 5, 0.05, state, measured=measured), now)
     assert out is None and unit.refused[Refusal.UNREACHABLE] == 1
     assert unit.followed == 1  # so that the gate knows where the arm is
     assert not unit.track.positions[-1].any()
@@ -58,20 +67,21 @@ def test_but_where_the_arm_was_measured_it_is_commanded_to(streamed):
     np.testing.assert_array_equal(unit.track.positions[-1], np.full(len(JOINTS), 0.05))
 
 
-def test_on_the_way_to_where_it_was_measured_a_latch_stops_it():
+@pytest.mark.parametrize("measured", [False, True])
+def test_on_the_way_to_where_it_was_measured_a_latch_stops_it(measured):
     unit, now = at_rest()
     unit.on_path(replace(stand(now, 5, 0.14, GateState.HOLD), measured=True), now)
     arrives = unit.track.end_ns
     assert arrives - now > 150 * MS
     now += 50 * MS
-    sent = unit.on_path(stand(now, 6, 0.14, GateState.LATCHED), now)
+    sent = unit.on_path(stand(now, 6, 0.14, GateState.LATCHED, measured=measured), now)
     assert sent is not None and not sent.velocities[-1].any()
     assert unit.track.end_ns < arrives - 20 * MS and unit.followed == 0
     assert 0.0 < unit.track.positions[-1][0] < 0.13
     there = unit.track.positions[-1]
     for seq in range(7, 12):  # and it does not set out again
         now += 50 * MS
-        unit.on_path(stand(now, seq, 0.14, GateState.LATCHED), now)
+        unit.on_path(stand(now, seq, 0.14, GateState.LATCHED, measured=measured), now)
     np.testing.assert_array_equal(unit.track.positions[-1], there)
     assert unit.watchdog.mode is Mode.ARMED
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vla_command.core.playback import Reach, Track, hermite, join
-from vla_command.core.trajectory import rows_to_come, sample
+from vla_command.core.trajectory import STANDS_NS, rows_to_come, sample
 
 NOW = 10_000 * MS
 SAME = Reach(np.full(3, A_MAX), np.full(3, A_MAX), np.full(3, V_MAX))
@@ -79,7 +79,7 @@ def test_rows_already_due_are_dropped_and_the_rest_ends_at_rest():
     now = NOW + 42 * MS
     trajectory = rows_to_come(track, now)
     assert trajectory.from_start_ns[0] == 3 * MS  # rows at 5, 15, 25, 35 are over
-    assert (np.diff(trajectory.from_start_ns) == 10 * MS).all()
+    assert (np.diff(trajectory.from_start_ns)[:-1] == 10 * MS).all()
     assert not trajectory.velocities[-1].any()
     assert rows_to_come(track, track.end_ns) is None
 
@@ -92,8 +92,16 @@ def test_a_hold_already_due_becomes_one_step_to_it():
     hold = path(NOW, horizon=1, tail_start=0, positions=np.full(3, 0.3), velocities=np.zeros(3))
     track = join(None, hold, NOW + 20 * MS)
     trajectory = rows_to_come(track, NOW + 20 * MS)
-    assert trajectory.from_start_ns.tolist() == [10 * MS]
-    np.testing.assert_array_equal(trajectory.positions, [[0.3] * 3])
+    assert trajectory.from_start_ns.tolist() == [10 * MS, 10 * MS + STANDS_NS]
+    np.testing.assert_array_equal(trajectory.positions, [[0.3] * 3] * 2)
+
+
+def test_what_is_sent_says_for_a_while_that_the_arm_stands():
+    """A controller rejects what has ended when it comes: a stop that is late would be lost."""
+    trajectory = rows_to_come(join(None, path(NOW), NOW), NOW)
+    assert trajectory.from_start_ns[-1] - trajectory.from_start_ns[-2] == STANDS_NS >= 100 * MS
+    np.testing.assert_array_equal(trajectory.positions[-1], trajectory.positions[-2])
+    assert not trajectory.velocities[-2:].any()
 
 
 def test_before_and_after_the_track_the_arm_stands():

@@ -107,8 +107,22 @@ def _content(path: SafePath, bounds: Bounds) -> Refusal | None:
     if (q < bounds.q_min).any() or (q > bounds.q_max).any() or (np.abs(v) > bounds.v_max).any():
         return Refusal.LIMITS
     with np.errstate(over="ignore"):
-        moved = np.abs(np.diff(q, axis=0))
-    return Refusal.LIMITS if (moved > bounds.v_max * path.step_dt + 1e-9).any() else None
+        way = np.diff(q, axis=0)
+        if (np.abs(way) > bounds.v_max * path.step_dt + 1e-9).any():
+            return Refusal.LIMITS
+    return Refusal.LIMITS if _too_hard(way, q, v, path.step_dt, bounds.reach) else None
+
+
+def _too_hard(way: np.ndarray, q: np.ndarray, v: np.ndarray, dt: float, reach: Reach) -> bool:
+    """Whether the cubic from row to row accelerates more than the gate may; ``way`` is diff(q).
+
+    Its acceleration goes in a line through that which the velocities ask for; at its ends it is
+    beside that by 6 / dt^2 of how far the way is from the one of a constant acceleration.
+    """
+    asked = np.abs(np.diff(v, axis=0)) / dt
+    beside = np.abs(way - (v[1:] + v[:-1]) * (0.5 * dt)) - 8.0 * np.spacing(1.0 + np.abs(q[1:]))
+    most = SPEED_MARGIN * np.maximum(reach.a_max, reach.d_max) + 1e-6
+    return bool((asked + np.maximum(beside, 0.0) * (6.0 / dt**2) > most).any())
 
 
 def _time(path: SafePath, bounds: Bounds, last_seq: int, now_ns: int) -> Refusal | None:

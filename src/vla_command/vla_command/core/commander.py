@@ -20,6 +20,11 @@ LONGEST_GAP_NS = 50_000_000
 SAY_WHERE = IDLE | {GateState.LATCHED}
 
 
+def _fell_behind(path: SafePath) -> bool:
+    """Whether a path is to where an arm was measured that fell behind; a stop never is."""
+    return path.measured and path.state == GateState.HOLD
+
+
 class Commander:
     """Decides what is sent; one thread calls it.
 
@@ -46,6 +51,9 @@ class Commander:
         self._armed = 0
         self._fresh = True  # no path was followed since armed
         self._start: np.ndarray | None = None  # where the newest one before that stands
+        self._start_ns = 0  # as of when: until when that path's lease held
+        self._held_ns = 0  # until when the lease holds of the newest word of a gate that holds
+        self._stopped_ns = 0  # ... that stops
         self._finishing = False
         self._abandoned = False  # the gate is not enabled any more, and the track still moves
         self._gap_ns = min(lease_ns // 2, LONGEST_GAP_NS)  # between two samples, at most
@@ -56,12 +64,16 @@ class Commander:
         """Take the gate's state and its lease."""
         ended = self._stopped and self.resting(now_ns)
         before = self.watchdog.mode
+        if state in HELD and valid_until_ns >= self.watchdog.valid_until_ns:
+            said_ns = min(valid_until_ns, now_ns + self.watchdog.lease_ns)
+            self._held_ns = max(self._held_ns, said_ns)
+            self._stopped_ns = said_ns if state in STOPPED else self._stopped_ns
         self.watchdog.hear(state, valid_until_ns, now_ns, ended)
         if self._armed != self.watchdog.armed:  # a fresh start: seq may begin anew
             self._armed = self.watchdog.armed
             self._seq = -1
             self.heard = self.followed = 0
-            self._fresh, self._start = True, None
+            self._fresh, self._start, self._start_ns = True, None, 0
         turned = before is not self.watchdog.mode
         if turned and self.watchdog.mode is Mode.FOLLOWING and self.resting(now_ns):
             self._begin(now_ns)
@@ -78,9 +90,20 @@ class Commander:
         self._sent = None
 
     def _note_start(self, path: SafePath) -> None:
-        """Note where a gate that is not enabled says that the arm stands."""
-        if path.state in SAY_WHERE and not path.velocities.any():
+        """Note where a gate that is not enabled says that the arm stands, by its newest word."""
+        newer = path.valid_until_ns >= self._start_ns
+        if path.state in SAY_WHERE and not path.velocities.any() and newer:
             self._start = path.positions[-len(self._bounds.joints) :]
+            self._start_ns = path.valid_until_ns
+
+    def _overtaken(self, path: SafePath) -> bool:
+        """Whether a path would set the arm in motion though the gate has held or stopped since.
+
+        Leases and paths come on two topics, and one may overtake the other.
+        """
+        if path.state in HELD:
+            return _fell_behind(path) and path.valid_until_ns < self._stopped_ns
+        return path.valid_until_ns < self._held_ns
 
     def on_path(self, path: SafePath, now_ns: int) -> Trajectory | Sample | None:
         """Take a path; return what is to be sent at once, None when nothing is."""
@@ -90,7 +113,7 @@ class Commander:
         refusal = check(path, self._bounds, self._seq, now_ns)
         if refusal is None:
             self.on_gate(path.state, path.valid_until_ns, now_ns)
-            self.heard = path.seq
+            self.heard = max(self.heard, path.seq)
             following = self.watchdog.mode is Mode.FOLLOWING
             before = self._fresh and path.state in IDLE  # sent before the enable
             if not following or before or self._finishing or self.watchdog.expired(now_ns):
@@ -99,10 +122,11 @@ class Commander:
                 if following and self.track is None:
                     self._begin(now_ns)
                 return self._left(now_ns) if self._abandoned else None
+            refusal = Refusal.SEQ if self._overtaken(path) else None
         if refusal is not None:
             self.refused[refusal] += 1
             return None
-        if path.state in HELD and not path.measured and self._only_a_place(path, now_ns):
+        if path.state in HELD and not _fell_behind(path) and self._only_a_place(path, now_ns):
             self.refused[Refusal.UNREACHABLE] += 1
             self._stopped = path.state == GateState.LATCHED
             return self._brake(now_ns)

@@ -37,7 +37,7 @@ class Watchdog:
         self.trips = 0
         self.armed = 0
         self.problems: tuple[str, ...] = ()
-        self._lease_ns = lease_ns
+        self.lease_ns = lease_ns
 
     def hear(self, state: int, valid_until_ns: int, now_ns: int, ended: bool = False) -> None:
         """Take a sign of life.
@@ -50,11 +50,11 @@ class Watchdog:
         """
         if valid_until_ns < self.valid_until_ns or self.expired(now_ns):
             return
-        if self.mode is Mode.ARMED and valid_until_ns - self._lease_ns >= self.valid_until_ns:
+        if self.mode is Mode.ARMED and valid_until_ns - self.lease_ns >= self.valid_until_ns:
             self.armed += 1
             if state in ENABLED:
                 self.latch("the gate fell silent before its enable")
-        self.valid_until_ns = min(valid_until_ns, now_ns + self._lease_ns)
+        self.valid_until_ns = min(valid_until_ns, now_ns + self.lease_ns)
         if self.problems:
             return
         latched = state == GateState.LATCHED and (self.mode is not Mode.FOLLOWING or ended)
