@@ -205,7 +205,8 @@ class Storm(Loop):
         if gate.state in ENABLED:
             self.enabled_ns = self.now
         # where the arm fell behind, a hold commands it to where it stands
-        if gate.state in MOVING or Reason.LAGGING in gate.causes.holding:
+        behind = gate.state is State.HOLD and Reason.LAGGING in gate.causes.holding
+        if gate.state in MOVING or behind:
             self.asked_ns = self.now
         elif moves and self.now - self.asked_ns > LAST_NS:
             self.moved_unasked.append(len(self.desired))

@@ -162,6 +162,15 @@ def test_a_gate_that_goes_on_is_no_fresh_start():
     assert unit.heard == 5 and unit.watchdog.armed == 1
 
 
+def test_a_state_that_is_not_known_is_no_sign_of_life():
+    unit, now = moving(), NOW
+    while now < NOW + LEASE:
+        now += TICK
+        unit.on_gate(7, now + LEASE, now)
+        sent = unit.tick(now)
+    assert unit.watchdog.mode is Mode.LATCHED and not sent.velocities[-1].any()
+
+
 def test_a_silence_while_following_is_a_lost_lease_and_nothing_else():
     unit = moving()
     count = unit.watchdog.armed

@@ -10,7 +10,7 @@ from enum import Enum
 
 import numpy as np
 
-from vla_command.core.path import SafePath
+from vla_command.core.path import STATES, SafePath
 from vla_command.core.playback import Reach
 from vla_common.core.robot import Robot
 
@@ -26,6 +26,7 @@ class Refusal(str, Enum):
     NAMES = "wrong joint names or order"
     SIZE = "wrong size"
     STEP = "wrong step_dt"
+    STATE = "unknown state of the gate"
     FINITE = "not finite"
     SEQ = "old or repeated seq"
     EXPIRED = "lease over"
@@ -91,6 +92,8 @@ def _shape(path: SafePath, bounds: Bounds) -> Refusal | None:
         return Refusal.SIZE
     if path.tail_start > path.horizon:
         return Refusal.SIZE
+    if path.state not in STATES:
+        return Refusal.STATE
     if not (np.isfinite(path.step_dt) and 1e-4 <= path.step_dt <= 1.0):
         return Refusal.STEP
     if (path.horizon - 1) * path.step_ns > 2 * bounds.horizon_ns:

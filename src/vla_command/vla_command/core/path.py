@@ -22,6 +22,9 @@ class GateState(IntEnum):
     LATCHED = 6
 
 
+STATES = frozenset(GateState)
+
+
 @dataclass(frozen=True, slots=True)
 class SafePath:
     """The fields of one SafeAction, unchecked.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from vla_command.core.path import GateState
+from vla_command.core.path import STATES, GateState
 
 IDLE = frozenset({GateState.INACTIVE, GateState.READY})
 ENABLED = frozenset({GateState.ACTIVE, GateState.SLOW, GateState.HOLD})
@@ -46,8 +46,11 @@ class Watchdog:
         Leases and paths come on two topics, and one may overtake the other: what was sent before
         something that was heard already says nothing. A lease that has ended is not renewed by
         what comes after: :meth:`check` is the only way on. A gate that sent nothing for as long as
-        its lease while armed may be another one since: that is a fresh start.
+        its lease while armed may be another one since: that is a fresh start. A state that is not
+        known is no sign of life.
         """
+        if state not in STATES:
+            return
         if valid_until_ns < self.valid_until_ns or self.expired(now_ns):
             return
         if self.mode is Mode.ARMED and valid_until_ns - self.lease_ns >= self.valid_until_ns:
