@@ -135,3 +135,65 @@ def test_after_a_stop_nothing_jumps_at_enable(moved):
     else:  # the first command is where the arm was measured
         loop.run(60)
         np.testing.assert_allclose(loop.desired[-1], before + loop.offset, atol=0.01)
+
+
+def moves_after_a_press(loop) -> tuple[float, int]:
+    """Press the emergency stop; return how far the command still goes [rad], and for how long."""
+    before, here = len(loop.desired), loop.desired[-1].copy()
+    loop.gate.press(loop.now)
+    loop.run(600)
+    assert loop.gate.state.name == "LATCHED"
+    speeds = np.abs(np.array(loop.velocity[before:])).max(axis=1)
+    moving = np.flatnonzero(speeds > 1e-6)
+    return float(np.abs(loop.desired[-1] - here).max()), int(moving[-1]) + 1 if len(moving) else 0
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_stop_does_not_command_an_arm_that_fell_behind_to_where_it_is(streamed, lost):
+    """A gate that holds has just said to go there; or said it, and that was lost."""
+    loop = Loop(Link(np.random.default_rng(0)), 0.0, streamed=streamed)
+    loop.run(1500)
+    loop.speed, loop.target = 0.8, loop.home + np.array([0.8] + 7 * [0.0])
+    loop.run(500)
+    loop.held = True
+    while not loop.gate.motion.path.measured:
+        if loop.publisher.resting(loop.now):
+            loop.link.loss = float(lost)
+        loop.run(1)
+    assert loop.gate.state.name == "HOLD"
+    behind = np.abs(loop.desired[-1] - loop.q).max()
+    loop.link.loss = 0.0
+    far, until_ms = moves_after_a_press(loop)
+    assert behind > 0.05 and far < 0.1 * behind and until_ms < 60
+
+
+class Listed(Link):
+    """Delays in ms, one for each path that is sent from now on; then half a millisecond."""
+
+    delays: tuple[int, ...] = ()
+
+    def delay_ns(self) -> int | None:
+        if not self.delays:
+            return 500_000
+        first, *self.delays = self.delays
+        return first * 1_000_000
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("delays", [(15, 1), (25, 1), (40, 1), (25, 21)])
+def test_a_first_plan_that_comes_after_the_word_of_a_stop_moves_nothing(streamed, delays):
+    loop = Loop(Listed(np.random.default_rng(0)), 0.0, streamed=streamed)
+    loop.run(2000)
+    assert loop.gate.state.name == "ACTIVE"
+    loop.target, loop.speed = loop.home + np.array([0.8] + 7 * [0.0]), 0.1
+    while (loop.now // 1_000_000) % 50 != 28:
+        loop.step()
+    loop.link.delays = delays
+    loop.run(6)  # the plan came with the first of these
+    assert len(loop.link.delays) == 1
+    before = len(loop.desired)
+    loop.gate.press(loop.now)
+    loop._take(loop.gate.tick(loop.now))
+    loop.run(500)
+    assert not np.abs(np.array(loop.velocity[before:])).max() > 1e-6
