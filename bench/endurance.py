@@ -193,6 +193,8 @@ def run(options: argparse.Namespace) -> int:
         plan, recorder, session.meter, session.graph.restarts(), session.start_ns, session.end_ns,
         "complete" if going else "stopped by the user",
     )  # fmt: skip
+    if plan.robot_path.is_relative_to(ROOT):  # the same on every machine
+        whole["robot_file"] = str(plan.robot_path.relative_to(ROOT))
     result = {"load": options.load, **found, "report": whole}
     options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     good = found["transitions"] == 0 and found["held_back_share"] <= SCALED_AT_MOST
