@@ -78,3 +78,15 @@ def test_a_sudden_disagreement_latches(world):
         world.tick(10.0)
     assert world.gate.state in (State.STOPPING, State.LATCHED)
     assert world.gate.counts.total[Reason.TRACKING] == 1
+
+
+def test_a_stop_of_a_gate_that_stands_where_it_was_measured_does_not_command_the_arm_there(world):
+    world.stuck = True
+    while not world.actions[-1].measured:
+        drive(world)
+    world.gate.press(world.now)
+    told = len(world.actions)
+    for _ in range(30):
+        world.tick(10.0)
+    assert len(world.actions) > told and world.gate.state is State.LATCHED
+    assert not any(action.measured for action in world.actions[told:])
