@@ -135,6 +135,14 @@ class TestJoints:
         assert joints.error(np.array([3.0, -3.0])) == pytest.approx([0.1, 0.1])
         assert plain.error(np.array([3.1, -3.2])) == pytest.approx([4 * np.pi, 0.1])
 
+    def test_a_gripper_that_holds_something_is_no_arm_that_lags(self):
+        joints = watch(grippers=(1,))
+        for _ in range(5):
+            tell(joints, [0.0, 1.0])
+            assert joints.disagrees(np.zeros(2)) == joints.lag_ticks == 0
+        tell(joints, [1.0, 0.0])
+        assert joints.disagrees(np.zeros(2)) == joints.lag_ticks == 1
+
     def test_disagreement_is_counted_in_measurements(self):
         joints = watch(tracking_tolerance=0.5)
         zero = np.zeros(2)

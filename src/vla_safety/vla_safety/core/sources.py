@@ -53,6 +53,7 @@ class JointWatch:
         self._tolerance = safety.tracking_tolerance
         self.lag = LAG_SHARE * safety.tracking_tolerance
         self._outside = outside_margin(limits)
+        self._arm = np.where(limits.gripper, 0.0, 1.0)
         self._column = {name: i for i, name in enumerate(limits.names)}
         self._seen_ns = np.full(n, -1, dtype=np.int64)
         self._from_ns = np.full(n, -1, dtype=np.int64)  # where a way began, to tell a speed
@@ -162,12 +163,13 @@ class JointWatch:
     def disagrees(self, q: Array) -> int:
         """Return for how many measurements in a row the arm is not where ``q`` commands it.
 
-        ``lag_ticks`` counts likewise with the smaller bound at which the arm falls behind.
+        ``lag_ticks`` counts likewise with the smaller bound at which the arm falls behind. Grippers
+        do not count: one that holds something stands beside its command.
         """
         if not self.fresh:
             return self.off_ticks
         self.fresh = False
-        error = float(self.error(q).max())
+        error = float((self._arm * self.error(q)).max())
         self.off_ticks = self.off_ticks + 1 if error > self._tolerance else 0
         self.lag_ticks = self.lag_ticks + 1 if error > self.lag else 0
         return self.off_ticks
