@@ -125,6 +125,15 @@ class TestJoints:
             tell(joints, [0.0, 0.0], v=v)
             assert joints.still() is still
 
+    @pytest.mark.parametrize("scale", [1.0, 0.25, 0.01])
+    def test_a_lowered_speed_does_not_make_the_flicker_of_an_encoder_motion(self, scale):
+        joints = watch(v_max=1.5, velocity_scale=scale)
+        tell(joints, [0.0, 0.0], v=[])
+        assert not joints.still()  # not seen to stand yet
+        for v, still in ((0.0299, True), (-0.0299, True), (0.0301, False), (-0.0301, False)):
+            tell(joints, [0.0, 0.0], v=[v, 0.0])
+            assert joints.still() is still
+
     def test_distance_is_the_short_way_round_for_continuous_joints_only(self):
         extra = {"angle_wraparound": True, "has_position_limits": False}
         joints, plain = watch(extra=extra), watch(q_min=-20.0, q_max=20.0)

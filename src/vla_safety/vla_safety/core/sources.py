@@ -11,7 +11,7 @@ from vla_common.core.robot import Safety
 from vla_safety.core.limits import Array, Limits, outside_margin
 
 STILL = 0.02
-"""A joint slower than this share of its velocity limit stands still."""
+"""A joint slower than this share of its velocity limit, not scaled, stands still."""
 SPEED_NS = 100_000_000
 """Where a driver tells no speed it is that of the way in so much time, at least."""
 MAX_SOURCES = 8
@@ -49,6 +49,7 @@ class JointWatch:
     def __init__(self, limits: Limits, safety: Safety) -> None:
         n = limits.joints
         self._limits = limits
+        self._v_max = limits.v_max / safety.velocity_scale
         self._stale_ns = round(safety.joint_state_ms * 1e6)
         self._tolerance = safety.tracking_tolerance
         self.lag = LAG_SHARE * safety.tracking_tolerance
@@ -103,7 +104,7 @@ class JointWatch:
         known, elapsed = before_ns >= 0, now_ns - before_ns
         due = ~known | (elapsed >= SPEED_NS)
         speed = (q - self._from_q[to]) / (np.maximum(elapsed, SPEED_NS) * 1e-9)
-        found = np.where(due, np.where(known, speed, self._limits.v_max[to]), self.v[to])
+        found = np.where(due, np.where(known, speed, self._v_max[to]), self.v[to])
         self._from_ns[to] = np.where(due, now_ns, before_ns)
         self._from_q[to] = np.where(due, q, self._from_q[to])
         return np.asarray(found)
@@ -144,7 +145,7 @@ class JointWatch:
 
     def still(self) -> bool:
         """Return whether no joint moves."""
-        return bool((np.abs(self.v) <= STILL * self._limits.v_max).all())
+        return bool((np.abs(self.v) <= STILL * self._v_max).all())
 
     def near(self, q: Array) -> Array:
         """Return the measured pose (joints,), continuous joints in the turn nearest to ``q``."""
