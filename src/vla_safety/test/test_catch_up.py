@@ -92,6 +92,25 @@ def test_a_stop_of_a_gate_that_stands_where_it_was_measured_does_not_command_the
     assert not any(action.measured for action in world.actions[told:])
 
 
+@pytest.mark.parametrize("recover", [0.0, 20.0, 200.0])
+def test_where_it_stands_is_told_before_the_hold_can_end(recover):
+    robot = make_robot(tracking_tolerance=0.15, recover_ms=recover, no_chunk_ms=700.0)
+    world, held = Behind(robot).enabled(), False
+    rows = np.outer(np.arange(1, 9), [SPEED * 0.05, 0.0, 0.0])
+    for i in range(150):
+        world.stuck = i >= 60
+        if i % 5 == 0 and not held:
+            world.chunk(world.gate.motion.command(world.now)[0] + rows)
+        world.tick(10.0)
+        held = held or world.gate.state is State.HOLD
+        if held and world.gate.state is State.ACTIVE:
+            break
+    assert world.gate.state is State.ACTIVE
+    told = world.actions[-1]
+    assert told.measured and told.positions[-1] == pytest.approx(world.q)
+    np.testing.assert_array_equal(told.positions[-1], world.gate.motion.command(world.now)[0])
+
+
 class Grasping(World):
     """An arm whose jaw closes on something; held fast if asked for."""
 

@@ -81,32 +81,40 @@ class Anchoring:
         motion.anchor(start, now_ns)
         return True
 
-    def catch_up(self, now_ns: int, *, moved_by_others: bool = False) -> None:
+    def catch_up(self, now_ns: int, *, moved_by_others: bool = False) -> bool:
         """After the arm fell behind and all is at rest, go on from where it stands.
+
+        Returns whether the command has changed.
 
         It falls behind when a path is lost on the way to it. From a standstill, and only from
         there, the measured pose may take the place of the last command. ``moved_by_others``: in a
         dry run the arm follows none of the commands, and need not stand for that; nor do grippers.
         """
-        if self._joints.stale(now_ns):
-            return
+        if self._joints.stale(now_ns) or not self._motion.at_rest(now_ns):
+            return False
         still = moved_by_others or self._joints.still()
-        off = self.off(now_ns, grippers=moved_by_others)
-        if self._motion.at_rest(now_ns) and still and off:
-            there = self._measured(now_ns)
-            if not moved_by_others:
-                there = np.where(self._gripper, self._motion.command(now_ns)[0], there)
-            self._motion.anchor(there, now_ns, measured=True)
-            self._joints.lag_ticks = 0
+        if not (still and self.off(now_ns, grippers=moved_by_others)):
+            return False
+        there = self._measured(now_ns)
+        if not moved_by_others:
+            there = np.where(self._gripper, self._motion.command(now_ns)[0], there)
+        self._motion.anchor(there, now_ns, measured=True)
+        self._joints.lag_ticks = 0
+        return True
 
-    def stand_with(self, now_ns: int) -> None:
-        """While the arm stands after a stop of the publisher's own, stand where it left it."""
+    def stand_with(self, now_ns: int) -> bool:
+        """While the arm stands after a stop of the publisher's own, stand where it left it.
+
+        Returns whether the command has changed.
+        """
         rest, motion = self._rest, self._motion
         if rest is None or not motion.at_rest(now_ns):
-            return
+            return False
         rest = motion.standing(rest)
-        if (rest != motion.command(now_ns)[0]).any():
-            motion.anchor(rest, now_ns)
+        if (rest == motion.command(now_ns)[0]).all():
+            return False
+        motion.anchor(rest, now_ns)
+        return True
 
     def _is_near(self, q: Array, near: float) -> bool:
         """Return whether the arm is measured within ``near`` of ``q`` (joints,)."""

@@ -406,11 +406,14 @@ class Gate:
             self._hold(Reason.LAGGING, now_ns)
 
     def _stand(self, now_ns: int) -> None:
-        """While it holds, stand where the arm does."""
+        """While it holds, stand where the arm does, and say so before the hold can end."""
+        moved = False
         if self.anchoring.left:
-            self.anchoring.stand_with(now_ns)
+            moved = self.anchoring.stand_with(now_ns)
         elif self._dry_run or Reason.LAGGING in self.causes.holding:
-            self.anchoring.catch_up(now_ns, moved_by_others=self._dry_run)
+            moved = self.anchoring.catch_up(now_ns, moved_by_others=self._dry_run)
+        if moved:
+            self.announcer.path(self.motion.rest_of_path(now_ns), None, self.state, now_ns)
 
     def _say_where_it_begins(self, now_ns: int) -> None:
         """Tell the publisher where an enable will begin; it is refused until that was heard."""
