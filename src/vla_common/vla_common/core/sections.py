@@ -119,7 +119,7 @@ class Control:
 class Safety:
     """The gate. Upper bounds are about ten times the default: no timeout is as good as none."""
 
-    step_ms: float = param("grid of the verified path", 10.0, above=0.0, high=50.0)
+    step_ms: float = param("grid of the verified path", 10.0, low=1.0, high=50.0)
     lookahead_ms: float = param(
         "verified motion along the plan before the stop tail", 70.0, above=0.0, high=200.0
     )
@@ -210,6 +210,8 @@ class Safety:
     hold_confidence: float = param("five plans in a row below this hold; 0: off", 0.0, low=0.0)
 
 
+LEAD_NS = 10_000_000
+"""A path of motion begins at least this long after the gate made it."""
 HANDOVER_NS = 3_000_000
 """From the gate's decision through the publisher to the controller."""
 TAKEOVER_NS = 1_000_000
