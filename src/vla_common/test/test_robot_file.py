@@ -231,6 +231,31 @@ def test_a_path_must_begin_before_the_next_one_is_made(values, update_rate, rate
 
 
 @pytest.mark.parametrize(
+    ("update_rate", "horizon", "begins"),
+    [(20.0, 40.0, 63.0), (20.0, 62.9, 63.0), (20.0, 63.0, None), (10.0, 100.0, 113.0),
+     (1000.0, 19.9, 20.0), (1000.0, 20.0, None)],
+)  # fmt: skip
+def test_a_path_must_begin_within_its_horizon(values, update_rate, horizon, begins):
+    """The publisher would refuse every path."""
+    values["controller"] = {"update_rate": update_rate}
+    values["control"] = {"rate": 5.0}
+    values["safety"] = {"max_horizon_ms": horizon}
+    if begins is None:
+        assert from_parameters(values, "r.yaml").safety.max_horizon_ms == horizon
+        return
+    with pytest.raises(ConfigError, match=f"safety.max_horizon_ms = .* >= {begins:g}"):
+        from_parameters(values, "r.yaml")
+
+
+def test_a_grid_finer_than_a_millisecond_is_refused(values):
+    values["safety"] = {"step_ms": 1.0}
+    assert from_parameters(values, "r.yaml").safety.step_ms == 1.0
+    values["safety"] = {"step_ms": 0.99}
+    with pytest.raises(ConfigError, match=r"safety\.step_ms = 0\.99"):
+        from_parameters(values, "r.yaml")
+
+
+@pytest.mark.parametrize(
     ("key", "value"), [("lease_ms", 29.0), ("estop_timeout_ms", 79.0), ("lease_ms", 501.0)]
 )
 def test_timeouts_that_cannot_work_are_refused(values, key, value):

@@ -189,7 +189,7 @@ def step(stepped: Limiter, q, v, ref_q, ref_v, ref_next, scale: float):
 
 def interpreted(monkeypatch) -> None:
     """Let the limiter run as plain Python, so that a part of it can be replaced."""
-    for name in ("slowest", "towards", "share_out", "wish", "permitted", "advance"):
+    for name in ("slowest", "towards", "share_out", "wish", "braked", "permitted", "advance"):
         function = getattr(limiter, name)
         monkeypatch.setattr(limiter, name, getattr(function, "py_func", function))
     monkeypatch.setattr(limiter, "plain", np.ndarray.tolist)

@@ -104,6 +104,12 @@ def test_a_place_is_told_with_the_state_and_whether_it_was_measured(announcer, m
     assert action.state is State.HOLD and action.measured is measured
 
 
+@pytest.mark.parametrize("state", set(State) - {State.HOLD})
+def test_only_a_hold_says_that_a_place_was_measured(announcer, state):
+    announcer.path(rest(np.zeros(2), 0, 10, measured=True), None, state, 0)
+    assert announcer.output(report(), (), False, 0).action.measured is False
+
+
 def test_a_hold_is_due_after_a_period_and_not_before(announcer):
     announcer.path(PATH, PLAN, State.ACTIVE, 1000)
     assert not announcer.hold_is_due(1000 + PERIOD_NS)  # the path itself is still to be sent

@@ -237,6 +237,47 @@ def test_motion_begins_where_the_arm_is_commanded_to_be_unless_it_was_moved(told
     assert found.motion.command(START + LEAD_NS)[0].tolist() == begins
 
 
+@pytest.mark.parametrize(
+    ("told", "measured", "begins"),
+    [
+        ([1.0, 1.0], [1.0, 1.5], [1.0, 1.0]),  # it holds something
+        ([1.0, 1.0], [0.5, 1.5], [0.5, 1.0]),  # and was carried elsewhere
+        ([1.0, 0.8], [1.0, 1.5], [1.0, 0.8]),  # stopped elsewhere by the publisher
+        ([], [1.0, 1.5], [1.0, 1.5]),  # nobody knows its last command
+        ([], [0.5, 1.5], [0.5, 1.5]),
+    ],
+)
+def test_a_gripper_begins_at_its_last_command_and_does_not_say_that_the_arm_was_moved(
+    told, measured, begins
+):
+    found = Standing(grippers=(1,))
+    found.anchoring.told(told, START)
+    found.measured(measured)
+    assert found.anchoring.before_enable(START) is (begins != [1.0, 1.0])
+    assert not found.anchoring.before_enable(START + LEAD_NS)
+    assert found.motion.command(START + LEAD_NS)[0].tolist() == begins
+
+
+def test_one_that_was_placed_by_measurement_is_placed_again_when_it_is_moved():
+    found = Standing(grippers=(1,))
+    for gripper in (1.5, 1.2):
+        found.measured([1.0, gripper])
+        assert found.anchoring.before_enable(START)
+        assert found.motion.path.q[0].tolist() == [1.0, gripper]
+
+
+@pytest.mark.parametrize(("others", "grip"), [(False, 1.0), (True, 1.5)])
+def test_a_gripper_keeps_its_command_when_the_arm_fell_behind(others, grip):
+    found = Standing(grippers=(1,))
+    path = found.motion.path
+    found.measured([1.0, 1.5])
+    found.anchoring.catch_up(START)
+    assert found.motion.path is path
+    found.measured([1.1, 1.5])
+    found.anchoring.catch_up(START, moved_by_others=others)
+    assert found.motion.path.q[0].tolist() == [1.1, grip]
+
+
 @pytest.mark.parametrize("act", ["catch_up", "before_enable"])
 @pytest.mark.parametrize("turns", [-1, 0, 2])
 def test_a_continuous_joint_keeps_its_turn(act, turns):

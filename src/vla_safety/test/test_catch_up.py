@@ -78,3 +78,65 @@ def test_a_sudden_disagreement_latches(world):
         world.tick(10.0)
     assert world.gate.state in (State.STOPPING, State.LATCHED)
     assert world.gate.counts.total[Reason.TRACKING] == 1
+
+
+def test_a_stop_of_a_gate_that_stands_where_it_was_measured_does_not_command_the_arm_there(world):
+    world.stuck = True
+    while not world.actions[-1].measured:
+        drive(world)
+    world.gate.press(world.now)
+    told = len(world.actions)
+    for _ in range(30):
+        world.tick(10.0)
+    assert len(world.actions) > told and world.gate.state is State.LATCHED
+    assert not any(action.measured for action in world.actions[told:])
+
+
+@pytest.mark.parametrize("recover", [0.0, 20.0, 200.0])
+def test_where_it_stands_is_told_before_the_hold_can_end(recover):
+    robot = make_robot(tracking_tolerance=0.15, recover_ms=recover, no_chunk_ms=700.0)
+    world, held = Behind(robot).enabled(), False
+    rows = np.outer(np.arange(1, 9), [SPEED * 0.05, 0.0, 0.0])
+    for i in range(150):
+        world.stuck = i >= 60
+        if i % 5 == 0 and not held:
+            world.chunk(world.gate.motion.command(world.now)[0] + rows)
+        world.tick(10.0)
+        held = held or world.gate.state is State.HOLD
+        if held and world.gate.state is State.ACTIVE:
+            break
+    assert world.gate.state is State.ACTIVE
+    told = world.actions[-1]
+    assert told.measured and told.positions[-1] == pytest.approx(world.q)
+    np.testing.assert_array_equal(told.positions[-1], world.gate.motion.command(world.now)[0])
+
+
+class Grasping(World):
+    """An arm whose jaw closes on something; held fast if asked for."""
+
+    stuck = False
+
+    def joint_state(self) -> None:
+        if self.gate.motion.path is not None and not self.stuck:
+            self.q = np.maximum(self.gate.motion.command(self.now)[0], [-9.0, -9.0, 0.3])
+        self.gate.on_joint_state(list(self.robot.joints), self.q.tolist(), [0.0] * 3, self.now)
+
+
+def test_an_arm_that_holds_something_goes_on_and_keeps_its_grip():
+    world = Grasping(make_robot(tracking_tolerance=0.15, grippers=(2,)), np.array([0, 0, 0.6]))
+    world.enabled()
+    for i in range(40):
+        world.stuck = i >= 20
+        command = world.gate.motion.command(world.now)[0]
+        rows = np.repeat(command[None], 8, axis=0)
+        rows[:, 0] += 0.5 * SPEED * 0.05 * np.arange(1, 9)
+        rows[:, 2] = np.maximum(-0.2, command[2] - 0.05 * np.arange(1, 9))
+        world.chunk(rows)
+        for _ in range(5):
+            world.tick(10.0)
+        if i < 20:
+            assert world.gate.state is State.ACTIVE
+    assert {change.cause for change in world.changes} >= {Reason.LAGGING.value}  # the arm itself
+    told = [action for action in world.actions if action.measured]
+    assert told and all(action.positions[-1][2] < -0.1 for action in told)
+    assert world.gate.counts.total[Reason.TRACKING] == 0

@@ -109,6 +109,46 @@ def test_direction_is_kept_from_rest():
     assert q == pytest.approx(target, abs=1e-6)
 
 
+def wants(limiter, v, want):
+    """Return the velocities (joints,) after one step in which the plan asks for ``want``."""
+    n = [0.0] * len(v)
+    return np.array(step(limiter, n, v, n, want, want, 1.0)[1])
+
+
+@pytest.mark.parametrize("scale", [1.0, -1.0])
+@pytest.mark.parametrize("want", [0.55, 0.0, -0.3])
+def test_a_joint_that_cannot_speed_up_keeps_no_other_from_braking(scale, want):
+    robot = make_robot(3, v_max=1.0, a_max=[0.1, 10.0, 10.0], max_horizon_ms=2000.0)
+    limiter = Limiter(limits_of(robot), DT, DT)
+    v = np.array([0.0, 0.6, 0.0])
+    found = wants(limiter, scale * v, scale * np.array([0.05, want, 0.05])) * scale
+    assert found[1] == pytest.approx(max(want, 0.5))  # as if it were alone
+    assert found[0] == pytest.approx(0.1 * DT)
+    assert found[2] == pytest.approx(found[0])  # what speeds up keeps its line
+
+
+@pytest.mark.parametrize("part", [0.9, 0.3, 0.0, -0.5, -1.0])
+@pytest.mark.parametrize("v", [[0.3, 0.6, -0.9], [0.3, 0.0, -0.9]])
+def test_joints_that_brake_keep_their_line(part, v):
+    robot = make_robot(3, v_max=1.0, a_max=[10.0, 2.0, 1.0], max_horizon_ms=2000.0)
+    limiter = Limiter(limits_of(robot), DT, DT)
+    found, before = np.array(v), 1.0
+    for _ in range(40):
+        found = wants(limiter, found, part * np.array(v))
+        share = found[0] / v[0]
+        assert found == pytest.approx(share * np.array(v), abs=1e-12)
+        assert part <= share <= before
+        before = share
+
+
+def test_without_braking_all_joints_speed_up_by_the_same_share():
+    robot = make_robot(3, v_max=1.0, a_max=[1.0, 10.0, 10.0], max_horizon_ms=2000.0)
+    limiter = Limiter(limits_of(robot), DT, DT)
+    v, want = np.array([0.1, -0.2, 0.0]), np.array([0.2, -0.6, 0.3])
+    share = (wants(limiter, v, want) - v) / (want - v)
+    assert share == pytest.approx(np.full(3, 1.0 * DT / 0.1))
+
+
 def test_a_gripper_does_not_slow_the_arm_down():
     robot = make_robot(2, q_min=[-2, 0.0], q_max=[2, 0.04], v_max=[1.5, 0.01], grippers=(1,))
     limiter, limits = _limiter(robot)

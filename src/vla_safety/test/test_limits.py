@@ -8,7 +8,8 @@ from safety_world import make_robot
 
 from vla_common.core.errors import ConfigError
 from vla_common.core.robot import Safety
-from vla_safety.core.limits import check, limits_of
+from vla_safety.core.limiter import towards
+from vla_safety.core.limits import FARTHEST, SANE, UNBOUNDED, check, limits_of
 from vla_safety.core.planner import Planner
 
 NAN, INF = float("nan"), float("inf")
@@ -39,6 +40,46 @@ def test_reversed_or_endless_position_limits_are_refused(low, high):
             dataclasses.replace(limits, q_min=np.array([-1.0, low]), q_max=np.array([1.0, high])),
             "file",
         )
+
+
+ENDS = {"v_max": "max_velocity", "a_max": "max_acceleration", "d_max": "max_deceleration",
+        "j_max": "max_jerk"}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ENDS)
+@pytest.mark.parametrize("end", [0, 1])
+def test_a_limit_beyond_all_reason_is_refused_by_name_and_value(key, end):
+    limits = limits_of(make_robot(2))
+    edge = SANE[ENDS[key]][end]
+    check(dataclasses.replace(limits, **{key: np.array([1.0, edge])}), "file")
+    if np.isinf(edge):  # without a limit of jerk
+        return
+    beyond = edge * (0.999, 1.001)[end]
+    with pytest.raises(ConfigError, match=f"j1.{ENDS[key]}") as found:
+        check(dataclasses.replace(limits, **{key: np.array([1.0, beyond])}), "file")
+    assert f"{beyond!r}" in str(found.value) and f"{edge:g}" in str(found.value)
+
+
+@pytest.mark.parametrize(("low", "high", "key"),
+                         [(-1e38, 1e38, "min_position"), (-1.1 * FARTHEST, 1.0, "min_position"),
+                          (0.0, 1.1 * FARTHEST, "max_position")])  # fmt: skip
+def test_position_limits_beyond_all_reason_are_refused(low, high, key):
+    """Where the way to the limit is that long, the number of steps that a stop takes overflows."""
+    robot = make_robot(2, q_min=[-1.0, low], q_max=[1.0, high])
+    with pytest.raises(ConfigError, match=rf"joint_limits\.j1\.{key}.*1e\+06"):
+        limits_of(robot)
+    limits_of(make_robot(2, q_min=-FARTHEST, q_max=FARTHEST))
+    limits_of(make_robot(2, extra={"has_position_limits": False, "angle_wraparound": True}))
+
+
+@pytest.mark.parametrize("dt", [0.0001, 0.05])
+@pytest.mark.parametrize("end", [0, 1])
+def test_at_the_ends_of_what_is_allowed_nothing_overflows(dt, end):
+    jerk = SANE["max_jerk"][0] if end == 0 else np.inf
+    brake = min(SANE["max_deceleration"][end], jerk * dt / 2.0)
+    way = 2.0 * UNBOUNDED
+    found = towards(way, 0.0, dt, brake)
+    assert 0.0 < found == pytest.approx(np.sqrt(2.0 * brake * way), rel=1e-2)
 
 
 def test_soft_limits_must_lie_within_the_hard_ones():

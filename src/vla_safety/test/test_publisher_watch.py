@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from safety_world import MS, World, make_robot
+from safety_world import MS, ROS, World, make_robot
 
 from vla_safety.core.reasons import Reason
 from vla_safety.core.state_machine import ENABLED, State
@@ -228,6 +228,43 @@ def test_enable_right_after_reset_waits_until_the_publisher_has_heard_where_moti
     world.publisher()
     assert world.gate.enable(world.now)[0]
     assert world.gate.motion.command(world.now)[0].tolist() == rest
+
+
+NOT_HEARD = "joint_command_publisher has not heard yet where the arm stands"
+
+
+@pytest.mark.parametrize("by", ["tick", "watch", "enable"])
+@pytest.mark.parametrize("latched", [False, True])
+def test_after_a_gap_of_a_lease_enable_waits_until_the_publisher_has_heard_it_again(by, latched):
+    """A gate that was silent for so long is another one to the publisher, which knows nothing."""
+    world = World(make_robot(3, lease_ms=50.0))
+    world.run(200)
+    if latched:
+        world.gate.stop(world.now)
+        world.run(1500)
+    world.publisher_talks = False
+    world.now += 50 * MS  # the first sign of life after this is ...
+    world.joint_state(), world.camera_health()
+    if by != "enable":
+        world.take(getattr(world.gate, by)(world.now, world.now + ROS))
+        assert world.last.lease is not None and world.last.action is not None
+    assert not latched or world.gate.reset(world.now)[0]
+    assert world.gate.enable(world.now) == (False, f"refused: {NOT_HEARD}")
+    world.tick(1)
+    world.publisher_talks = True
+    world.publisher()
+    assert world.gate.enable(world.now)[0]
+
+
+def test_within_a_lease_nothing_is_told_again():
+    world = World(make_robot(3, lease_ms=50.0))
+    world.run(200)
+    told = world.gate.announcer.seq
+    world.now += 50 * MS - 1
+    world.joint_state(), world.camera_health()
+    world.take(world.gate.watch(world.now, world.now + ROS))
+    assert world.gate.announcer.seq == told
+    assert world.gate.enable(world.now)[0]
 
 
 def test_a_gate_that_was_latched_before_it_knew_where_the_arm_is_can_be_reset():

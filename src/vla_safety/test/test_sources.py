@@ -125,6 +125,15 @@ class TestJoints:
             tell(joints, [0.0, 0.0], v=v)
             assert joints.still() is still
 
+    @pytest.mark.parametrize("scale", [1.0, 0.25, 0.01])
+    def test_a_lowered_speed_does_not_make_the_flicker_of_an_encoder_motion(self, scale):
+        joints = watch(v_max=1.5, velocity_scale=scale)
+        tell(joints, [0.0, 0.0], v=[])
+        assert not joints.still()  # not seen to stand yet
+        for v, still in ((0.0299, True), (-0.0299, True), (0.0301, False), (-0.0301, False)):
+            tell(joints, [0.0, 0.0], v=[v, 0.0])
+            assert joints.still() is still
+
     def test_distance_is_the_short_way_round_for_continuous_joints_only(self):
         extra = {"angle_wraparound": True, "has_position_limits": False}
         joints, plain = watch(extra=extra), watch(q_min=-20.0, q_max=20.0)
@@ -134,6 +143,14 @@ class TestJoints:
         assert joints.error(np.array([-3.1, 3.1])) == pytest.approx([2 * np.pi - 6.2] * 2)
         assert joints.error(np.array([3.0, -3.0])) == pytest.approx([0.1, 0.1])
         assert plain.error(np.array([3.1, -3.2])) == pytest.approx([4 * np.pi, 0.1])
+
+    def test_a_gripper_that_holds_something_is_no_arm_that_lags(self):
+        joints = watch(grippers=(1,))
+        for _ in range(5):
+            tell(joints, [0.0, 1.0])
+            assert joints.disagrees(np.zeros(2)) == joints.lag_ticks == 0
+        tell(joints, [1.0, 0.0])
+        assert joints.disagrees(np.zeros(2)) == joints.lag_ticks == 1
 
     def test_disagreement_is_counted_in_measurements(self):
         joints = watch(tracking_tolerance=0.5)

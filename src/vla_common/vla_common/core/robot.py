@@ -22,6 +22,7 @@ from vla_common.core.joint_limits import JointLimit, read_limits
 from vla_common.core.schema import build, unknown_key
 from vla_common.core.sections import (
     HANDOVER_NS,
+    LEAD_NS,
     Camera,
     CameraSync,
     Control,
@@ -152,7 +153,10 @@ def _check_rates(where: str, safety: Safety, controller: Controller) -> None:
 
 
 def _check_lead(where: str, control: Control, safety: Safety, controller: Controller) -> None:
-    """Refuse paths that begin only after the next one is made: none would ever be followed."""
+    """Refuse paths that begin only after the next one is made, or beyond their horizon.
+
+    None of them would ever be followed.
+    """
     period_ms = 1e3 / control.rate
     lead_ms = controller.lead_ns * 1e-6 + safety.step_ms
     if lead_ms >= period_ms:
@@ -161,6 +165,13 @@ def _check_lead(where: str, control: Control, safety: Safety, controller: Contro
             "1 / control.rate: a path begins before the next one is made"
         )
         raise ConfigError(where, "controller.update_rate", controller.update_rate, allowed)
+    begins_ms = max(LEAD_NS, controller.lead_ns) * 1e-6 + safety.step_ms
+    if begins_ms > safety.max_horizon_ms:
+        allowed = (
+            f">= {begins_ms:g}: by controller.update_rate and safety.step_ms a path may begin "
+            "so long after it is made"
+        )
+        raise ConfigError(where, "safety.max_horizon_ms", safety.max_horizon_ms, allowed)
 
 
 def _read_safety(where: str, identity: Identity, values: Any) -> Safety:

@@ -119,7 +119,7 @@ class Control:
 class Safety:
     """The gate. Upper bounds are about ten times the default: no timeout is as good as none."""
 
-    step_ms: float = param("grid of the verified path", 10.0, above=0.0, high=50.0)
+    step_ms: float = param("grid of the verified path", 10.0, low=1.0, high=50.0)
     lookahead_ms: float = param(
         "verified motion along the plan before the stop tail", 70.0, above=0.0, high=200.0
     )
@@ -157,7 +157,9 @@ class Safety:
     bad_shape_latch: int = param(
         "wrong names, order, size or step in a row that latch", 3, low=1, high=30
     )
-    recover_ms: float = param("a cause must be away this long before a hold ends", 200.0, low=0.0)
+    recover_ms: float = param(
+        "a cause must be away this long before a hold ends", 200.0, low=0.0, high=10000.0
+    )
     publisher_ms: float = param(
         "silence of the publisher that latches, and its time to follow after enable",
         250.0,
@@ -193,9 +195,12 @@ class Safety:
     auto_enable: bool = param(
         "enable at activation without ~/enable; only where robot.simulated is true", False
     )
-    velocity_scale: float = param("of all velocity limits", 1.0, above=0.0, high=1.0)
+    velocity_scale: float = param("of all velocity limits", 1.0, low=0.001, high=1.0)
     follow_ms: float = param(
-        "time constant for making good an error between plan and command", 80.0, above=0.0
+        "time constant for making good an error between plan and command",
+        80.0,
+        above=0.0,
+        high=1000.0,
     )
     soft_start_ms: float = param("speed ramps up for this long after enable", 500.0, low=0.0)
     slow_scale: float = param("of the velocity limits in state SLOW", 0.3, above=0.0, high=1.0)
@@ -205,6 +210,8 @@ class Safety:
     hold_confidence: float = param("five plans in a row below this hold; 0: off", 0.0, low=0.0)
 
 
+LEAD_NS = 10_000_000
+"""A path of motion begins at least this long after the gate made it."""
 HANDOVER_NS = 3_000_000
 """From the gate's decision through the publisher to the controller."""
 TAKEOVER_NS = 1_000_000

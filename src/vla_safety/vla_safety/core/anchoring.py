@@ -19,11 +19,16 @@ STAYS = 1.3
 
 
 class Anchoring:
-    """Anchors the motion at the measured pose where that is due."""
+    """Anchors the motion at the measured pose where that is due.
+
+    Grippers do not say whether the arm was moved, and keep their command where it is known: one
+    that holds something stands beside it, and would let go.
+    """
 
     def __init__(self, limits: Limits, joints: JointWatch, motion: Motion) -> None:
         self._joints = joints
         self._motion = motion
+        self._gripper = limits.gripper
         self._far = np.minimum(ANCHOR, ANCHOR_SHARE * (limits.q_max - limits.q_min))
         self._rest: Array | None = None
         self._commanded = False  # motion begins at the last command, not at the measured pose
@@ -42,10 +47,10 @@ class Anchoring:
         """Whether the publisher says where its last command left the arm."""
         return self._rest is not None
 
-    def off(self, now_ns: int) -> bool:
-        """Return whether the arm is not where it is commanded to be."""
-        error = self._joints.error(self._motion.command(now_ns)[0])
-        return bool((error > self._far).any())
+    def off(self, now_ns: int, *, grippers: bool = False) -> bool:
+        """Return whether the arm is not where it is commanded to be; grippers count if asked."""
+        far = self._joints.error(self._motion.command(now_ns)[0]) > self._far
+        return bool((far if grippers else far & ~self._gripper).any())
 
     def before_enable(self, now_ns: int) -> bool:
         """Keep the command where motion is to begin; return whether that has changed.
@@ -54,48 +59,66 @@ class Anchoring:
         it; after a stop that the publisher made this is not where the gate's last path ended. To
         begin anywhere else would be a step, as an arm under load stands a little beside its
         command. An arm that is further away than one that fell behind was moved, whoever did it:
-        motion begins where it is measured. So it does where the publisher has nothing to say, as
-        it was started anew: nobody knows then which of the last paths the arm followed.
+        motion begins where it is measured, its grippers apart. So it does, all of it, where the
+        publisher has nothing to say, as it was started anew: nobody knows then which of the last
+        paths the arm followed.
         """
         motion, rest = self._motion, self._rest
         if self._joints.stale(now_ns) or not motion.at_rest(now_ns):
             return False
         near = self._joints.lag * (STAYS if self._commanded else 1.0)
-        self._commanded = rest is not None and bool((self._joints.error(rest) <= near).all())
+        self._commanded = rest is not None and self._is_near(rest, near)
+        placed = self._placed or rest is not None
         if rest is not None and self._commanded:
             start, self._placed = rest, False
-        elif motion.path is None or self.off(now_ns) or not (self._placed or rest is not None):
+        elif motion.path is None or self.off(now_ns, grippers=rest is None) or not placed:
             start, self._placed = self._measured(now_ns), self._joints.still()
         else:
             return False
-        start = motion.standing(start)
+        start = motion.standing(start if rest is None else np.where(self._gripper, rest, start))
         if motion.path is not None and (start == motion.command(now_ns)[0]).all():
             return False
         motion.anchor(start, now_ns)
         return True
 
-    def catch_up(self, now_ns: int, *, moved_by_others: bool = False) -> None:
+    def catch_up(self, now_ns: int, *, moved_by_others: bool = False) -> bool:
         """After the arm fell behind and all is at rest, go on from where it stands.
+
+        Returns whether the command has changed.
 
         It falls behind when a path is lost on the way to it. From a standstill, and only from
         there, the measured pose may take the place of the last command. ``moved_by_others``: in a
-        dry run the arm follows none of the commands, and need not stand for that.
+        dry run the arm follows none of the commands, and need not stand for that; nor do grippers.
         """
-        if self._joints.stale(now_ns):
-            return
+        if self._joints.stale(now_ns) or not self._motion.at_rest(now_ns):
+            return False
         still = moved_by_others or self._joints.still()
-        if self._motion.at_rest(now_ns) and still and self.off(now_ns):
-            self._motion.anchor(self._measured(now_ns), now_ns, measured=True)
-            self._joints.lag_ticks = 0
+        if not (still and self.off(now_ns, grippers=moved_by_others)):
+            return False
+        there = self._measured(now_ns)
+        if not moved_by_others:
+            there = np.where(self._gripper, self._motion.command(now_ns)[0], there)
+        self._motion.anchor(there, now_ns, measured=True)
+        self._joints.lag_ticks = 0
+        return True
 
-    def stand_with(self, now_ns: int) -> None:
-        """While the arm stands after a stop of the publisher's own, stand where it left it."""
+    def stand_with(self, now_ns: int) -> bool:
+        """While the arm stands after a stop of the publisher's own, stand where it left it.
+
+        Returns whether the command has changed.
+        """
         rest, motion = self._rest, self._motion
         if rest is None or not motion.at_rest(now_ns):
-            return
+            return False
         rest = motion.standing(rest)
-        if (rest != motion.command(now_ns)[0]).any():
-            motion.anchor(rest, now_ns)
+        if (rest == motion.command(now_ns)[0]).all():
+            return False
+        motion.anchor(rest, now_ns)
+        return True
+
+    def _is_near(self, q: Array, near: float) -> bool:
+        """Return whether the arm is measured within ``near`` of ``q`` (joints,)."""
+        return bool((self._gripper | (self._joints.error(q) <= near)).all())
 
     def _measured(self, now_ns: int) -> Array:
         """Return the measured pose (joints,), continuous joints in the turn of the command.

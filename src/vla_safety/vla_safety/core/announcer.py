@@ -30,7 +30,10 @@ class Announcer:
         self._reported: Report | None = None
 
     def path(self, path: Path, plan: Plan | None, state: State, now_ns: int) -> None:
-        """Let a path be sent with the next output; ``plan`` is what it follows, None for a stop."""
+        """Let a path be sent with the next output; ``plan`` is what it follows, None for a stop.
+
+        Only a hold may command the arm to where it was measured: a stop sets nothing in motion.
+        """
         self.seq += 1
         self._sent_ns = now_ns
         self.handover.sent(self.seq, path)
@@ -48,7 +51,7 @@ class Announcer:
             state=state,
             stamp_ns=shown.stamp_ns if shown else 0,
             trace=plan.trace if plan else Trace(),
-            measured=path.measured,
+            measured=path.measured and state is State.HOLD,
         )
 
     def hold_is_due(self, now_ns: int) -> bool:

@@ -62,7 +62,8 @@ class Gate:
             self.motion,
             safety.estop_required,
         )
-        self.announcer = Announcer(round(safety.lease_ms * 1e6), round(1e9 / robot.control.rate))
+        self._lease_ns = round(safety.lease_ms * 1e6)
+        self.announcer = Announcer(self._lease_ns, round(1e9 / robot.control.rate))
         self.anchoring = Anchoring(self.limits, self.joints, self.motion)
         self.counts = Counts()
         self.causes = Causes(self.counts, round(safety.recover_ms * 1e6))
@@ -73,6 +74,7 @@ class Gate:
         self.plans = 0  # followed after the soft start
         self.clamps: dict[str, int] = dict.fromkeys(self.limits.names, 0)
         self._begin_seq = 0  # of the path that said where motion is to begin
+        self._leased_ns = 0  # when the last lease was given
         self._enabled_ns = 0
         self._plan_ns = 0
         self._auto = False
@@ -226,6 +228,7 @@ class Gate:
         """Let plans pass from here on, beginning where the arm stands."""
         if self.state in IDLE:
             self._say_where_it_begins(now_ns)
+            self._say_again_after_a_gap(now_ns)
         blocked = self.enable_blocked_by(now_ns)
         if blocked:
             return False, "refused: " + "; ".join(blocked)
@@ -403,17 +406,29 @@ class Gate:
             self._hold(Reason.LAGGING, now_ns)
 
     def _stand(self, now_ns: int) -> None:
-        """While it holds, stand where the arm does."""
+        """While it holds, stand where the arm does, and say so before the hold can end."""
+        moved = False
         if self.anchoring.left:
-            self.anchoring.stand_with(now_ns)
+            moved = self.anchoring.stand_with(now_ns)
         elif self._dry_run or Reason.LAGGING in self.causes.holding:
-            self.anchoring.catch_up(now_ns, moved_by_others=self._dry_run)
+            moved = self.anchoring.catch_up(now_ns, moved_by_others=self._dry_run)
+        if moved:
+            self.announcer.path(self.motion.rest_of_path(now_ns), None, self.state, now_ns)
 
     def _say_where_it_begins(self, now_ns: int) -> None:
         """Tell the publisher where an enable will begin; it is refused until that was heard."""
         if self.anchoring.before_enable(now_ns):
-            self.announcer.path(self.motion.rest_of_path(now_ns), None, self.state, now_ns)
-            self._begin_seq = self.announcer.seq
+            self._say_where_it_stands(now_ns)
+
+    def _say_again_after_a_gap(self, now_ns: int) -> None:
+        """Tell it again after a silence as long as a lease: the publisher has forgotten it."""
+        silent = 0 < self._leased_ns <= now_ns - self._lease_ns
+        if silent and self.state not in ENABLED and self.motion.path is not None:
+            self._say_where_it_stands(now_ns)
+
+    def _say_where_it_stands(self, now_ns: int) -> None:
+        self.announcer.path(self.motion.rest_of_path(now_ns), None, self.state, now_ns)
+        self._begin_seq = self.announcer.seq
 
     def _watch_publisher(self, now_ns: int) -> None:
         if self.state in ENABLED:
@@ -488,6 +503,9 @@ class Gate:
             self.announcer.hold(self.motion.rest_of_path(now_ns), self.state, now_ns)
 
     def _output(self, now_ns: int, lease: bool = False) -> Output:
+        if lease:
+            self._say_again_after_a_gap(now_ns)
+            self._leased_ns = now_ns
         changes = self.machine.take_changes()
         return self.announcer.output(self.report(now_ns), changes, lease, now_ns)
 

@@ -15,6 +15,16 @@ Mask = npt.NDArray[np.bool_]
 
 UNBOUNDED = 1e9
 """Position limit that stands for "none" of a continuous joint [rad]."""
+FARTHEST = 1e6
+"""Position limits further from zero than this are refused [rad or m]."""
+SANE = {
+    "max_velocity": (1e-6, 1e4),
+    "max_acceleration": (1e-5, 1e6),
+    "max_deceleration": (1e-5, 1e6),
+    "max_jerk": (1e-3, np.inf),
+}
+"""What each limit may be [rad or m and seconds]: no robot has others, and the limiter's numbers
+would overflow, or be lost in rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,19 +117,26 @@ def _refuse(where: str, limits: Limits, key: str, values: Array, bad: Mask, allo
 
 
 def check(limits: Limits, where: str) -> None:
-    """Raise :class:`ConfigError` for limits that could not limit: NaN, reversed, not positive."""
+    """Raise :class:`ConfigError` for what could not limit: NaN, reversed, beyond all reason."""
     for key, values in (
         ("max_velocity", limits.v_max),
         ("max_acceleration", limits.a_max),
         ("max_deceleration", limits.d_max),
+        ("max_jerk", limits.j_max),
     ):
-        bad = ~(np.isfinite(values) & (values > 0.0))
-        _refuse(where, limits, key, values, bad, "a finite number > 0")
-    bad = ~(limits.j_max > 0.0)
-    _refuse(where, limits, "max_jerk", limits.j_max, bad, "a number > 0")
+        low, high = SANE[key]
+        bad = ~((low <= values) & (values <= high))
+        _refuse(where, limits, key, values, bad, f"a number from {low:g} to {high:g}")
     finite = np.isfinite(limits.q_min) & np.isfinite(limits.q_max)
     bad = ~(finite & (limits.q_min < limits.q_max))
     _refuse(where, limits, "min_position", limits.q_min, bad, "finite, and below max_position")
+    for key, values in (("min_position", limits.q_min), ("max_position", limits.q_max)):
+        bad = ~limits.continuous & (np.abs(values) > FARTHEST)
+        allowed = (
+            f"a number from {-FARTHEST:g} to {FARTHEST:g}; for a joint that turns endlessly "
+            "has_position_limits: false, angle_wraparound: true"
+        )
+        _refuse(where, limits, key, values, bad, allowed)
     inside = (limits.q_min <= limits.soft_min) & (limits.soft_max <= limits.q_max)
     bad = ~(inside & (limits.soft_min < limits.soft_max))
     _refuse(

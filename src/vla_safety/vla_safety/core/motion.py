@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from vla_common.core import sections
 from vla_common.core.robot import Safety
 from vla_safety.core.clearance import Clearance
 from vla_safety.core.limits import Array, Limits, Mask, outside_margin
@@ -13,7 +14,7 @@ from vla_safety.core.reasons import Reason
 from vla_safety.core.reference import Reference, through
 from vla_safety.core.values import Plan
 
-LEAD_NS = 10_000_000
+LEAD_NS = sections.LEAD_NS
 """A new path begins at least this long after it is made, so that the controller has it in time.
 
 One that comes later than its beginning has to be bridged from the old path, and while both are

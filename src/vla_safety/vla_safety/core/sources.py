@@ -11,7 +11,7 @@ from vla_common.core.robot import Safety
 from vla_safety.core.limits import Array, Limits, outside_margin
 
 STILL = 0.02
-"""A joint slower than this share of its velocity limit stands still."""
+"""A joint slower than this share of its velocity limit, not scaled, stands still."""
 SPEED_NS = 100_000_000
 """Where a driver tells no speed it is that of the way in so much time, at least."""
 MAX_SOURCES = 8
@@ -49,10 +49,12 @@ class JointWatch:
     def __init__(self, limits: Limits, safety: Safety) -> None:
         n = limits.joints
         self._limits = limits
+        self._v_max = limits.v_max / safety.velocity_scale
         self._stale_ns = round(safety.joint_state_ms * 1e6)
         self._tolerance = safety.tracking_tolerance
         self.lag = LAG_SHARE * safety.tracking_tolerance
         self._outside = outside_margin(limits)
+        self._arm = np.where(limits.gripper, 0.0, 1.0)
         self._column = {name: i for i, name in enumerate(limits.names)}
         self._seen_ns = np.full(n, -1, dtype=np.int64)
         self._from_ns = np.full(n, -1, dtype=np.int64)  # where a way began, to tell a speed
@@ -102,7 +104,7 @@ class JointWatch:
         known, elapsed = before_ns >= 0, now_ns - before_ns
         due = ~known | (elapsed >= SPEED_NS)
         speed = (q - self._from_q[to]) / (np.maximum(elapsed, SPEED_NS) * 1e-9)
-        found = np.where(due, np.where(known, speed, self._limits.v_max[to]), self.v[to])
+        found = np.where(due, np.where(known, speed, self._v_max[to]), self.v[to])
         self._from_ns[to] = np.where(due, now_ns, before_ns)
         self._from_q[to] = np.where(due, q, self._from_q[to])
         return np.asarray(found)
@@ -143,7 +145,7 @@ class JointWatch:
 
     def still(self) -> bool:
         """Return whether no joint moves."""
-        return bool((np.abs(self.v) <= STILL * self._limits.v_max).all())
+        return bool((np.abs(self.v) <= STILL * self._v_max).all())
 
     def near(self, q: Array) -> Array:
         """Return the measured pose (joints,), continuous joints in the turn nearest to ``q``."""
@@ -162,12 +164,13 @@ class JointWatch:
     def disagrees(self, q: Array) -> int:
         """Return for how many measurements in a row the arm is not where ``q`` commands it.
 
-        ``lag_ticks`` counts likewise with the smaller bound at which the arm falls behind.
+        ``lag_ticks`` counts likewise with the smaller bound at which the arm falls behind. Grippers
+        do not count: one that holds something stands beside its command.
         """
         if not self.fresh:
             return self.off_ticks
         self.fresh = False
-        error = float(self.error(q).max())
+        error = float((self._arm * self.error(q)).max())
         self.off_ticks = self.off_ticks + 1 if error > self._tolerance else 0
         self.lag_ticks = self.lag_ticks + 1 if error > self.lag else 0
         return self.off_ticks
