@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from safety_world import MS, ROS, World, make_robot
+from safety_world import MS, ROS, World, make_robot, moving
 
 from vla_safety.core.reasons import Reason
 from vla_safety.core.state_machine import ENABLED, State
@@ -254,6 +254,19 @@ def test_after_a_gap_of_a_lease_enable_waits_until_the_publisher_has_heard_it_ag
     world.publisher_talks = True
     world.publisher()
     assert world.gate.enable(world.now)[0]
+
+
+@pytest.mark.parametrize("gap", [50, 400])
+def test_a_stop_that_was_not_told_before_a_gap_is_told_whole(gap):
+    """The arm is on the path before: what begins in the middle of the stop would be a step."""
+    world = moving(World(make_robot(3, lease_ms=50.0)).enabled())
+    world.gate.stop(world.now)
+    stop = world.gate.motion.path
+    assert len(stop.q) > 2
+    world.now += gap * MS
+    told = world.take(world.gate.tick(world.now, world.now + ROS)).action
+    assert told.start_ns == stop.start_ns
+    np.testing.assert_array_equal(told.positions, stop.q)
 
 
 def test_within_a_lease_nothing_is_told_again():

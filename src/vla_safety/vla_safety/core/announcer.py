@@ -54,9 +54,14 @@ class Announcer:
             measured=path.measured and state is State.HOLD,
         )
 
+    @property
+    def waits(self) -> bool:
+        """Whether a path is still to be sent."""
+        return self._pending is not None
+
     def hold_is_due(self, now_ns: int) -> bool:
         """Return whether it is time to say again that the arm stands still."""
-        return self._pending is None and now_ns - self._sent_ns >= self._hold_period_ns
+        return not self.waits and now_ns - self._sent_ns >= self._hold_period_ns
 
     def hold(self, path: Path, state: State, now_ns: int) -> None:
         """Say that the arm stands still; on average at the rate of plans."""

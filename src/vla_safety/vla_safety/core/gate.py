@@ -421,9 +421,16 @@ class Gate:
             self._say_where_it_stands(now_ns)
 
     def _say_again_after_a_gap(self, now_ns: int) -> None:
-        """Tell it again after a silence as long as a lease: the publisher has forgotten it."""
+        """Tell it again after a silence as long as a lease: the publisher has forgotten it.
+
+        A path that is still to be sent tells it as well. It may be a stop: all of it is needed.
+        """
         silent = 0 < self._leased_ns <= now_ns - self._lease_ns
-        if silent and self.state not in ENABLED and self.motion.path is not None:
+        if not silent or self.state in ENABLED or self.state is State.STOPPING:
+            return
+        if self.announcer.waits:
+            self._begin_seq = self.announcer.seq
+        elif self.motion.path is not None:
             self._say_where_it_stands(now_ns)
 
     def _say_where_it_stands(self, now_ns: int) -> None:
