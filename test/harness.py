@@ -309,9 +309,10 @@ class Graph:
 
     def __exit__(self, *_: object) -> None:
         """Stop everything."""
-        if self.cameras is not None:
-            self.cameras.running = False
-            self.cameras.join(1.0)
+        for thread in threading.enumerate():  # one that publishes while the context ends can hang
+            if hasattr(thread, "running"):
+                thread.running = False
+                thread.join(1.0)
         for child in reversed(list(self.children.values())):
             child.send(signal.SIGINT)
         end = time.monotonic() + 8.0
