@@ -4,7 +4,8 @@ Every few seconds the cubes lie elsewhere and a new sentence names one of them, 
 nearly always in motion; meanwhile one process for each core but one computes for nothing. Whatever
 the gate then holds for is a false stop, since nothing is wrong. Prints how often it held, how
 many plans a limit held back, the rates, and how often the cube named was reached; ends with 1
-when it held at all, or held back more than 5 % of the plans.
+when it held at all, or held back more than 5 % of the plans. To each change of the gate's state it
+says for how long a core of the machine itself stood still just before: see :mod:`stalls`.
 
     make endurance ARGS="--minutes 30"
 """
@@ -17,10 +18,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+
+from stalls import Stalls
 
 from vla_bringup import options as command_line
 from vla_bringup.core import evaluation, report
@@ -34,6 +37,8 @@ SCALED_AT_MOST = 0.05
 BEGIN = 3.0
 """Seconds after the gate became active from which on everything counts."""
 BUSY = "while True: pass"
+JUST_BEFORE_NS = 100_000_000
+"""Before a change of state, in which a machine that stood still may have caused it."""
 
 
 @contextmanager
@@ -126,7 +131,21 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def figures(work: Work, before: dict[str, Any], session: Session) -> dict[str, Any]:
+def changes_of_state(
+    changes: Sequence[tuple[int, str, str]], stalls: Stalls
+) -> list[dict[str, Any]]:
+    """Return the changes of the gate's state, and for how long the machine stood still before."""
+    return [
+        {
+            "state": state,
+            "cause": cause,
+            "stood_still_ms": round(1e3 * stalls.during(at_ns - JUST_BEFORE_NS, at_ns), 1),
+        }
+        for at_ns, state, cause in changes
+    ]
+
+
+def figures(work: Work, before: dict[str, Any], session: Session, stalls: Stalls) -> dict[str, Any]:
     """Return what happened since ``before``."""
     now = snapshot(session)
     plans = now["plans"] - before["plans"]
@@ -139,7 +158,13 @@ def figures(work: Work, before: dict[str, Any], session: Session) -> dict[str, A
         "seconds": round(now["at"] - before["at"], 1),
         "plans": plans,
         "transitions": now["transitions"] - before["transitions"],
-        "states": session.observer.recorder.state_changes[before["states"] :][:50],
+        "states": changes_of_state(
+            session.observer.recorder.state_changes[before["states"] :][:50], stalls
+        ),
+        "stood_still": {
+            "times": len(stalls.times),
+            "longest_ms": round(1e3 * stalls.during(0, time.monotonic_ns()), 1),
+        },
         "held_back_share": round(counts.get("held_back", 0) / max(plans, 1), 4),
         "counts": counts,
         "scenes": work.scenes,
@@ -169,7 +194,8 @@ def run(options: argparse.Namespace) -> int:
     plan = make_plan(arguments)
     stop = StopRequest()
     stop.install()
-    with load(options.load), Session(plan, arguments.runs, print) as session:
+    stalls = Stalls()
+    with closing(stalls), load(options.load), Session(plan, arguments.runs, print) as session:
         work = Work(session, stop, options.every, options.seed)
         work.wait_active()
         going = work.scene()
@@ -178,7 +204,7 @@ def run(options: argparse.Namespace) -> int:
         end, told = time.monotonic() + 60.0 * options.minutes, 0
         while going and time.monotonic() < end:
             going = work.scene()
-            found = figures(work, before, session)
+            found = figures(work, before, session, stalls)
             if found["seconds"] >= 60.0 * (told + 1):
                 told += 1
                 print(
@@ -187,7 +213,7 @@ def run(options: argparse.Namespace) -> int:
                     f"back, {found['named_cube_reached']}/{found['scenes']} reached",
                     flush=True,
                 )
-        found = figures(work, before, session)
+        found = figures(work, before, session, stalls)
     recorder = session.observer.recorder
     whole = report.make(
         plan, recorder, session.meter, session.graph.restarts(), session.start_ns, session.end_ns,
@@ -197,6 +223,10 @@ def run(options: argparse.Namespace) -> int:
         whole["robot_file"] = str(plan.robot_path.relative_to(ROOT))
     result = {"load": options.load, **found, "report": whole}
     options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    for change in found["states"]:
+        print(
+            f"  {change['state']} ({change['cause']}), machine still {change['stood_still_ms']} ms"
+        )
     good = found["transitions"] == 0 and found["held_back_share"] <= SCALED_AT_MOST
     print(f"{options.output} written: {'no false stop' if good else 'NOT good enough'}")
     return 0 if good else 1

@@ -119,7 +119,7 @@ class Rig:
         if self.stand_in is not None:
             self.stand_in.leave()
         if self.stalls is not None:
-            self.stalls.end()
+            self.stalls.close()
         self.graph.__exit__()
 
     def _on_joints(self, message: JointState) -> None:

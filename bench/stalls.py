@@ -44,7 +44,7 @@ class Stalls:
         found = [end - begin for begin, end in self.times if begin < end_ns and end > begin_ns]
         return 1e-9 * max(found, default=0)
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Watch no longer."""
         for process in self._watching:
             process.terminate()
