@@ -120,6 +120,15 @@ def test_an_older_word_does_not_replace_where_motion_begins(state):
     np.testing.assert_array_equal(unit.track.positions[-1], np.full(3, 0.1))
 
 
+def test_a_gate_that_is_started_anew_is_heard_though_it_counts_anew():
+    unit = Commander(BOUNDS, LEASE, streamed=False)
+    unit.on_gate(GateState.READY, NOW + LEASE, NOW)
+    unit.on_path(stand(NOW, 500), NOW)
+    now = NOW + 20 * MS  # sooner than its lease ends
+    unit.on_path(stand(now, 1, 0.1), now)
+    assert unit.heard == 1
+
+
 def test_a_word_from_too_far_ahead_does_not_keep_later_plans_out():
     """Of a gate whose time is wrong: it counts no longer than a lease may."""
     unit, now = enabled(False), NOW + 15 * MS

@@ -40,6 +40,7 @@ class Commander:
         self.refused: Counter[Refusal] = Counter()
         self.accepted = 0
         self.ignored = 0  # good paths while the gate may not be followed
+        self._heard_ns = 0  # until when the lease of that path held
         self.heard = 0  # seq of the newest good path since armed, followed or not
         self.followed = 0  # seq of the path that the arm follows; 0: none, or a stop of our own
         self.track: Track | None = None
@@ -73,7 +74,8 @@ class Commander:
             self._armed = self.watchdog.armed
             self._seq = -1
             self.heard = self.followed = 0
-            self._fresh, self._start, self._start_ns = True, None, 0
+            self._fresh, self._start = True, None
+            self._start_ns = self._heard_ns = 0
         turned = before is not self.watchdog.mode
         if turned and self.watchdog.mode is Mode.FOLLOWING and self.resting(now_ns):
             self._begin(now_ns)
@@ -113,7 +115,8 @@ class Commander:
         refusal = check(path, self._bounds, self._seq, now_ns)
         if refusal is None:
             self.on_gate(path.state, path.valid_until_ns, now_ns)
-            self.heard = max(self.heard, path.seq)
+            if path.valid_until_ns >= self._heard_ns:  # by time: a gate started anew counts anew
+                self.heard, self._heard_ns = path.seq, path.valid_until_ns
             following = self.watchdog.mode is Mode.FOLLOWING
             before = self._fresh and path.state in IDLE  # sent before the enable
             if not following or before or self._finishing or self.watchdog.expired(now_ns):
