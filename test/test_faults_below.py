@@ -252,11 +252,7 @@ class Button(threading.Thread):
 def button(arm):
     """A button that is alive and not pressed, while the arm moves."""
     result = Button(arm.watcher)
-    time.sleep(1.0)
-    if arm.watcher.state == "LATCHED":  # late while all was being started: as an operator would
-        wait(lambda: arm.watcher.call("reset")[0], 4.0, "reset accepted")
-        ok, message = arm.watcher.call("enable")
-        assert ok, message
+    time.sleep(0.3)
     moving(arm, arm.source)
     yield result
     result.running = False

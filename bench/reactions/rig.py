@@ -107,6 +107,8 @@ class Rig:
             self.button.start()
             self.source.start()
         except BaseException:
+            if self.stalls is not None:
+                self.stalls.close()
             self.graph.__exit__()
             raise
         return self
