@@ -146,7 +146,7 @@ class Strings(Modelled):
         """Let the gate raise inside, once, at the next plan or tick."""
         part, method = {
             "plan": (self.gate.checks, "check"),
-            "tick": (self.gate.throttle, "late"),
+            "tick": (self.gate.following.throttle, "late"),
         }[where]
         if where in self.bugs:
             return

@@ -16,9 +16,9 @@ class Dry(World):
 
     speed = 0.0
 
-    def __init__(self, **safety):
+    def __init__(self, dry_run=True, **safety):
         robot = make_robot(3, **safety)
-        super().__init__(replace(robot, controller=replace(robot.controller, dry_run=True)))
+        super().__init__(replace(robot, controller=replace(robot.controller, dry_run=dry_run)))
 
     def joint_state(self):
         q, v = self.q.tolist(), [self.speed] * 3
@@ -80,7 +80,5 @@ def test_tracking_is_not_judged_but_everything_else_is():
 
 
 def test_without_a_dry_run_the_same_arm_lags_behind():
-    world = Dry()
-    world.gate._dry_run = False
-    world.enabled()
+    world = Dry(dry_run=False).enabled()
     assert world.play(3.0, 1.0).get("HOLD", 0.0) > 0.2 and count(world, Reason.LAGGING)

@@ -118,8 +118,8 @@ def test_a_joint_that_is_held_back_inside_its_range_is_counted_too():
         rows = q + np.outer(np.arange(1, 9), [0.1, 0.0])  # 2 rad/s, where 1.5 are allowed
         world.chunk(rows)
         world.tick(20)
-    assert world.gate.clamps["j0"] > 0
-    assert world.gate.clamps["j1"] == 0
+    assert world.gate.following.clamps["j0"] > 0
+    assert world.gate.following.clamps["j1"] == 0
     assert world.gate.counts.total[Reason.CLAMPED] == 0
     assert world.gate.counts.total[Reason.HELD_BACK] > 0
 

@@ -1,7 +1,6 @@
 """What the gate says about itself, and how fast it lets the arm go: found missing by mutants."""
 
 import numpy as np
-import pytest
 from safety_world import World, make_robot
 
 from vla_safety.core.reasons import Reason
@@ -32,19 +31,17 @@ def test_slow_is_slow_and_full_speed_comes_back():
 def test_who_was_clamped_and_how_often_plans_were_held_back():
     world = World(make_robot(2)).enabled()
     gate = world.gate
-    assert gate.held_back() == 0.0
-    assert gate.clamps == {"j0": 0, "j1": 0}
+    assert gate.following.clamps == {"j0": 0, "j1": 0}
     world.chunk(np.zeros((8, 2)))
-    assert (gate.plans, gate.clamps["j0"]) == (1, 0)
+    assert (gate.following.plans, gate.following.clamps["j0"]) == (1, 0)
     for number in (1, 2, 3):
         world.tick(20)
         rows = np.zeros((8, 2))
         rows[1:, 1] = 2.0 + 0.2 * number  # outside
         world.chunk(rows)
-        assert gate.clamps == {"j0": 0, "j1": number}
-    assert gate.plans == 4
+        assert gate.following.clamps == {"j0": 0, "j1": number}
+    assert gate.following.plans == 4
     assert gate.counts.total[Reason.CLAMPED] == gate.counts.total[Reason.HELD_BACK] == 3
-    assert gate.held_back() == pytest.approx(0.75)
     assert gate.counts.last_ns[Reason.CLAMPED] == world.now
     assert gate.counts.last_ns[Reason.HELD_BACK] == world.now
 
@@ -52,9 +49,9 @@ def test_who_was_clamped_and_how_often_plans_were_held_back():
 def test_during_the_soft_start_nobody_is_counted_as_held_back():
     world = World(make_robot(1, soft_start_ms=1000.0)).enabled()
     drive(world, 1.0, plans=10)
-    assert world.gate.plans == 0
+    assert world.gate.following.plans == 0
     drive(world, 1.0, plans=12)
-    assert world.gate.plans > 0
+    assert world.gate.following.plans > 0
 
 
 def test_refusals_are_dated():

@@ -1,5 +1,7 @@
 """The gate's latches, and how they are left again: reset, then enable."""
 
+from operator import attrgetter
+
 import numpy as np
 import pytest
 from safety_world import MS, World, count, make_robot, moving
@@ -124,9 +126,12 @@ def test_an_exception_inside_latches_and_stops(world, monkeypatch):
     assert world.gate.machine.cause == "internal_error"
 
 
-@pytest.mark.parametrize("method", ["_watch_joints", "_settle", "_hold_action"])
-def test_an_exception_in_the_tick_latches(world, monkeypatch, method):
-    monkeypatch.setattr(world.gate, method, lambda now: 1 / 0)
+@pytest.mark.parametrize(
+    "where", ["_watch_joints", "_settle", "following.watch", "standing.repeat"]
+)
+def test_an_exception_in_the_tick_latches(world, monkeypatch, where):
+    part, method = ("gate." + where).rsplit(".", 1)
+    monkeypatch.setattr(attrgetter(part)(world), method, lambda now: 1 / 0)
     world.tick()
     assert world.gate.state is State.LATCHED
 
@@ -151,6 +156,19 @@ def test_an_exception_while_plans_are_voided_stops_all_the_same(world, monkeypat
     monkeypatch.setattr(world.gate.checks, "void_old_plans", lambda: 1 / 0)
     world.chunk(np.zeros((8, 3)))
     assert world.gate.state is State.STOPPING
+
+
+@pytest.mark.parametrize("where", ["announcer.drop", "motion.stop"])
+def test_an_exception_while_it_is_answered_latches_all_the_same(world, monkeypatch, where):
+    moving(world)
+    part, method = ("gate." + where).rsplit(".", 1)
+    with monkeypatch.context() as broken:
+        broken.setattr(world.gate, "_settle", lambda now: 1 / 0)
+        broken.setattr(attrgetter(part)(world), method, lambda *a: 1 / 0)
+        output = world.tick()
+    assert world.gate.state is State.STOPPING and output.action is None
+    world.run(400)
+    assert world.gate.state is State.LATCHED
 
 
 # --- enable ----------------------------------------------------------------------------------

@@ -100,7 +100,7 @@ class Panel(World):
 
     def long_good_run(self):
         """As after an hour of plans that nothing held back."""
-        self.gate.plans += 72_000
+        self.gate.following.plans += 72_000
         self.wait(61)
 
 

@@ -194,7 +194,7 @@ def test_a_stop_that_was_not_sent_yet_is_not_forgotten_by_an_error():
     sent = world.gate.motion.path  # what the publisher follows
     world.gate.stop(world.now)
     world.now += 10 * MS
-    world.gate.throttle.late = lambda now_ns: 1 / 0
+    world.gate.following.throttle.late = lambda now_ns: 1 / 0
     action = world.take(world.gate.tick(world.now)).action
     q, v = sent.at(action.start_ns)
     np.testing.assert_allclose(action.positions[0], q, atol=1e-9)

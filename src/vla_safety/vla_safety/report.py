@@ -57,7 +57,7 @@ class GateReport:
         state, machine = gate.state, gate.machine
         blocked = gate.reset_blocked_by(now_ns)
         plans, held = self._scaled.look(
-            (gate.plans, gate.counts.total[Reason.HELD_BACK]), now_ns
+            (gate.following.plans, gate.counts.total[Reason.HELD_BACK]), now_ns
         ).tolist()
         share = held / plans if plans else 0.0
         text = state.name + (f": {machine.cause}" if machine.cause else "")
@@ -78,7 +78,7 @@ class GateReport:
         stat.add("Transitions", str(machine.transitions))
         stat.add("Reset blocked by", "; ".join(blocked))
         stat.add("Enable blocked by", "; ".join(gate.enable_blocked_by(now_ns)))
-        stat.add("Throttled", gate.throttle.reasons(now_ns))
+        stat.add("Throttled", gate.following.throttle.reasons(now_ns))
         stat.add("Plans held back (60 s) (%)", number(100 * share))
         stat.add("Plan to path p50 (ms)", number(check.p50))
         stat.add("Plan to path p99 (ms)", number(check.p99))
@@ -119,7 +119,7 @@ class GateReport:
             stat.add(f"{name} Velocity ratio", number(ratios[0][i]))
             stat.add(f"{name} Acceleration ratio", number(ratios[1][i]))
             stat.add(f"{name} Jerk ratio", number(ratios[2][i]))
-            stat.add(f"{name} Plans held back", str(gate.clamps[name]))
+            stat.add(f"{name} Plans held back", str(gate.following.clamps[name]))
         return stat
 
     def input(self, stat: Any) -> Any:
@@ -128,11 +128,11 @@ class GateReport:
         recent = gate.refusals(now_ns)
         jumps = gate.counts.minute(Reason.CLOCK_JUMP, now_ns)
         last_ns = max(gate.counts.last_ns[reason] for reason in INPUT)
-        running = gate.streaks.refused >= RUNNING_ERROR and now_ns - last_ns <= RUNNING_NS
+        running = gate.following.streaks.refused >= RUNNING_ERROR and now_ns - last_ns <= RUNNING_NS
         found = [f"{recent} plans refused in 60 s"] * bool(recent)
         found += [f"{jumps} clock jumps in 60 s"] * bool(jumps)
         if running:
-            stat.summary(ERROR, f"{gate.streaks.refused} plans refused in a row")
+            stat.summary(ERROR, f"{gate.following.streaks.refused} plans refused in a row")
         elif found:
             stat.summary(WARN, "; ".join(found))
         else:

@@ -107,6 +107,11 @@ class Machine:
         self._untold.append(Change(self.transitions, self.previous, following, self.cause, now_ns))
         return True
 
+    @property
+    def over(self) -> str:
+        """The cause of a state that follows another whose cause has gone."""
+        return f"over: {self.cause}"
+
     def take_changes(self) -> tuple[Change, ...]:
         """Return the changes since the last call, oldest first."""
         if not self._untold:
