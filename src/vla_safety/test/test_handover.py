@@ -107,6 +107,30 @@ def test_only_the_newest_are_remembered():
     assert Handover().correction(1, 1, 0) is None
 
 
+def test_what_the_arm_follows_is_remembered_however_many_were_refused_since():
+    found, paths = sent(1)
+    assert found.correction(1, 1, START) is None
+    for seq in range(2, 3 * KEPT):
+        path = rest(np.zeros(2), START + 50 * MS * seq, 10 * MS)
+        found.sent(seq, path)
+        assert found.correction(1, seq, path.start_ns) is paths[0]
+
+
+def test_so_it_is_while_none_of_those_that_a_hold_sends_is_heard():
+    found, paths = sent(2)
+    for seq in range(3, 3 * KEPT):
+        found.sent(seq, rest(np.zeros(2), START + 50 * MS * seq, 10 * MS))
+        assert found.correction(1, 1, START, patient=True) is None
+    assert found.correction(1, seq, START, patient=True) is paths[0]
+
+
+def test_where_it_was_enabled_is_remembered_however_many_were_refused_since():
+    found, start, _ = begun(1)
+    for seq in range(7, 3 * KEPT):
+        found.sent(seq, rest(np.zeros(2), START + 50 * MS * seq, 10 * MS))
+        assert found.correction(0, seq, START) is start
+
+
 def test_the_gate_goes_on_from_the_path_that_the_arm_follows():
     world = moving(World(make_robot(3)).enabled())
     followed = world.gate.announcer.seq
@@ -119,6 +143,19 @@ def test_the_gate_goes_on_from_the_path_that_the_arm_follows():
     output = world.chunk(world.gate.motion.command(world.now)[0] + 0.01 * np.arange(1, 9)[:, None])
     q, _ = path.row(output.action.start_ns)
     np.testing.assert_array_equal(output.action.positions[0], q)
+
+
+def test_an_arm_that_stands_since_every_path_is_refused_is_not_left_behind():
+    world = moving(World(make_robot(3)).enabled())
+    path, followed = world.gate.motion.path, world.gate.announcer.seq
+    world.gate.on_followed(followed, followed, world.now)
+    for _ in range(3 * KEPT):
+        world.chunk(world.gate.motion.command(world.now)[0] + 0.02 * np.arange(1, 9)[:, None])
+        for _ in range(5):
+            world.gate.on_followed(followed, world.gate.announcer.seq, world.now)
+            world.tick(10.0)
+        assert world.gate.motion.path is path
+    assert world.gate.state is State.ACTIVE
 
 
 @pytest.mark.parametrize("mode", [0, 1, 3])

@@ -14,7 +14,7 @@ tells 50 times a second what it follows."""
 
 
 class Handover:
-    """Remembers the last paths.
+    """Remembers the last paths, and the one that the arm follows, however many came after it.
 
     A path can be lost, or come so late that the publisher cannot join it any more. The arm is then
     still on an earlier one, verified to its end like every other, or where it was enabled, and from
@@ -24,12 +24,12 @@ class Handover:
     def __init__(self) -> None:
         self._sent: deque[tuple[int, Path]] = deque(maxlen=KEPT)
         self._base = 0
-        self._start: Path | None = None
+        self._followed: dict[int, Path] = {}  # the one that was last told, where the arm is
 
     def begin(self, start: Path | None) -> None:
         """Note where the arm stands at an enable; the paths of before are not followed any more."""
         self._sent.clear()
-        self._base, self._start = 0, start
+        self._base, self._followed = 0, {} if start is None else {0: start}
 
     def sent(self, seq: int, path: Path) -> None:
         """Note a path; the motion goes on from it unless told otherwise."""
@@ -47,18 +47,19 @@ class Handover:
         """
         if type(followed) is not int or type(heard) is not int or not self._sent:
             return None
-        if followed == self._base:
-            self._start = self._start if followed == 0 else None
+        known = self._path(followed)
+        if known is None:
             return None
+        self._followed = {followed: known}
         newest, path = self._sent[-1]
         under_way = heard < newest and (patient or now_ns <= path.start_ns + GRACE_NS)
-        if followed < self._base == newest and under_way:
+        if followed == self._base or (followed < self._base == newest and under_way):
             return None
-        for seq, path in self._sent:
-            if seq == followed:
-                self._base, self._start = seq, None
+        self._base = followed
+        return known
+
+    def _path(self, seq: int) -> Path | None:
+        for number, path in reversed(self._sent):
+            if number == seq:
                 return path
-        if followed == 0 and self._start is not None:
-            self._base = 0
-            return self._start
-        return None
+        return self._followed.get(seq)
