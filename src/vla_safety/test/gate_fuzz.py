@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import random
 import struct
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -19,7 +18,7 @@ import numpy as np
 from safety_world import World, make_robot
 
 from vla_common.core.robot import Robot
-from vla_safety.campaign import Campaign, parse, parser
+from vla_safety.campaign import Campaign, command
 from vla_safety.core.reasons import INPUT
 from vla_safety.core.state_machine import State
 from vla_safety.oracle import Stated, Track
@@ -159,8 +158,7 @@ class Fuzz:
     def lines(self) -> list[str]:
         """Return the figures in words."""
         reasons = ", ".join(f"{name} {count:,}" for name, count in sorted(self.reasons.items()))
-        found = [f"  {self.passed:,} led to a path, {self.refused:,} did not", f"  {reasons}"]
-        return found + [f"  problem: {text}" for text in self.problems[:20]]
+        return [f"{self.passed:,} led to a path, {self.refused:,} did not", reasons]
 
 
 def trial(seed: int) -> Fuzz:
@@ -216,18 +214,8 @@ def fuzz(messages: int, seed: int, jobs: int) -> tuple[Fuzz, Campaign[Fuzz]]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Send mutated messages to the gate; exits 1 on a crash or an unsafe output."""
-    options = parse(parser(main.__doc__, "messages", 1e6), arguments)
-    if options.replay is not None:
-        found, seconds, early = trial(options.replay), 0.0, ""
-    else:
-        found, campaign = fuzz(int(options.steps), options.seed, options.jobs)
-        seconds, early = campaign.seconds, ", interrupted" if campaign.interrupted else ""
-    problems = len(found.problems)
-    print(f"{found.messages:,} messages in {seconds:.0f} s, {problems} problems{early}")
-    print("\n".join(found.lines()))
-    if problems:
-        print('  run one again: make fuzz ARGS="--replay SEED"')
-    sys.exit(1 if problems or not found.messages else 0)
+    again = 'make fuzz ARGS="--replay SEED"'
+    command(main.__doc__, "messages", 1e6, trial, Fuzz(), arguments, again=again)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,12 @@ python src/vla_safety/test/long_strings.py --strings 1e5
 from __future__ import annotations
 
 import random
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
 
 from event_strings import EVENTS, Strings
 
-from vla_safety.campaign import Campaign, parse, parser
+from vla_safety.campaign import Campaign, command
 
 LENGTH = 40
 """Events of a string."""
@@ -41,8 +40,7 @@ class Found:
     def lines(self) -> list[str]:
         """Return the figures in words."""
         shown = ", ".join(f"{name} {number:,}" for name, number in sorted(self.counts.items()))
-        found = [f"  {self.events:,} events: {shown}"]
-        return found + [f"  problem: {text}" for text in self.problems[:20]]
+        return [f"{self.events:,} events: {shown}"]
 
 
 def trial(seed: int) -> Found:
@@ -75,17 +73,8 @@ def walk(strings: int, seed: int, jobs: int) -> tuple[Found, Campaign[Found]]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run random strings of events; exits 1 when the gate does what the model does not allow."""
-    options = parse(parser(main.__doc__, "strings", 1e5), arguments)
-    if options.replay is not None:
-        found, seconds, early = Found(), 0.0, ""
-        found.take(trial(options.replay))
-    else:
-        found, campaign = walk(int(options.steps), options.seed, options.jobs)
-        seconds, early = campaign.seconds, ", interrupted" if campaign.interrupted else ""
-    problems = len(found.problems)
-    print(f"{found.strings:,} strings in {seconds:.0f} s, {problems} problems{early}")
-    print("\n".join(found.lines()))
-    sys.exit(1 if problems or not found.strings else 0)
+    again = "python src/vla_safety/test/long_strings.py --replay SEED"
+    command(main.__doc__, "strings", 1e5, trial, Found(), arguments, again=again)
 
 
 if __name__ == "__main__":

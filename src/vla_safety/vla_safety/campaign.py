@@ -9,11 +9,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Generator
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, Protocol, TypeVar
 
 Found = TypeVar("Found")
+One = TypeVar("One", contravariant=True)
 SHOW = 5.0
 """[s] between two lines of progress; on a terminal one line is kept current."""
+SHOWN = 40
+"""Problems that are printed."""
 
 
 class Campaign(Generic[Found]):
@@ -27,6 +30,7 @@ class Campaign(Generic[Found]):
         self._trial = trial
         self._take = take
         self.seconds = 0.0
+        self.done = 0
         self.interrupted = False
 
     def run(self, steps: int, seed: int, jobs: int, what: str = "steps") -> int:
@@ -38,17 +42,16 @@ class Campaign(Generic[Found]):
         begun = time.monotonic()
         shown = begun
         trials = 0
-        done = 0
         results = self._results(seed, jobs)
         try:
             for found in results:
-                done = self._take(found)
+                self.done = self._take(found)
                 trials += 1
                 now = time.monotonic()
                 if now - shown >= SHOW:
                     shown = now
-                    _show(done, steps, now - begun, what)
-                if done >= steps:
+                    _show(self.done, steps, now - begun, what)
+                if self.done >= steps:
                     break
         except KeyboardInterrupt:
             self.interrupted = True
@@ -115,3 +118,51 @@ def parse(options: argparse.ArgumentParser, arguments: list[str] | None) -> argp
     if found.seed < 0 or (found.replay is not None and found.replay < 0):
         options.error("a seed is 0 or more")
     return found
+
+
+class Findings(Protocol[One]):
+    """What all trials found together."""
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong, each with its seed."""
+
+    def take(self, other: One) -> int:
+        """Take over what a trial found; return the steps so far."""
+
+    def lines(self) -> list[str]:
+        """Return the figures in words."""
+
+
+def command(
+    description: str | None,
+    what: str,
+    steps: float,
+    trial: Callable[[int], Found],
+    every: Findings[Found],
+    arguments: list[str] | None = None,
+    *,
+    bad: str = "problems",
+    again: str,
+) -> NoReturn:
+    """Be the command of a campaign: ``steps`` of ``what`` unless asked otherwise, or one replay.
+
+    Prints what was found, problems last and how to run one ``again``; exits with 1 where there are
+    any, or where nothing was done.
+    """
+    options = parse(parser(description, what, steps), arguments)
+    campaign = Campaign(trial, every.take)
+    if options.replay is not None:
+        campaign.done = every.take(trial(options.replay))
+    else:
+        campaign.run(int(options.steps), options.seed, options.jobs, what)
+    problems, done = every.problems, campaign.done
+    early = ", interrupted" if campaign.interrupted else ""
+    print(f"{done:,} {what} in {campaign.seconds:.0f} s, {len(problems)} {bad}{early}")
+    for line in every.lines() if done else []:
+        print(f"  {line}")
+    for problem in problems[:SHOWN]:
+        print(f"  {problem}")
+    if problems:
+        print(f"  run one again: {again}")
+    sys.exit(1 if problems or not done else 0)

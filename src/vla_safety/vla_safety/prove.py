@@ -9,7 +9,6 @@ that comes out is judged to its end, and what is executed of them as one motion.
 from __future__ import annotations
 
 import random
-import sys
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from vla_common.core.robot import Safety
 from vla_common.core.trace import Trace
-from vla_safety.campaign import Campaign, parse, parser
+from vla_safety.campaign import Campaign, command
 from vla_safety.core.limiter import Limiter
 from vla_safety.core.limits import UNBOUNDED, Array, Limits, check
 from vla_safety.core.motion import LEAD_NS, Motion
@@ -193,6 +192,11 @@ class Proof:
     joints: set[int] = field(default_factory=set)
     grids_ms: set[float] = field(default_factory=set)
 
+    @property
+    def problems(self) -> list[str]:
+        """The violations of all trials."""
+        return self.verdict.violations
+
     def take(self, found: Trial) -> int:
         """Take over a trial; return the steps so far."""
         texts = [f"seed {found.seed}: {text}" for text in found.verdict.violations]
@@ -208,13 +212,12 @@ class Proof:
         rates = sorted(round(1000.0 / grid) for grid in self.grids_ms)
         verdict = self.verdict
         found = [
-            f"  {verdict.judged:,} rows of paths judged, {verdict.steps:,} of them executed; "
+            f"{verdict.judged:,} rows of paths judged, {verdict.steps:,} of them executed; "
             f"{min(self.joints)} to {max(self.joints)} joints; "
             f"{', '.join(str(rate) for rate in rates)} Hz"
         ]
-        for quantity, ratio in sorted(verdict.ratios.items()):
-            found.append(f"  largest {quantity} / limit: {ratio:.12f}")
-        return found + [f"  violation: {text}" for text in verdict.violations[:20]]
+        ratios = sorted(verdict.ratios.items())
+        return found + [f"largest {quantity} / limit: {ratio:.12f}" for quantity, ratio in ratios]
 
 
 def prove(steps: int, seed: int, jobs: int) -> tuple[Proof, Campaign[Trial]]:
@@ -227,19 +230,8 @@ def prove(steps: int, seed: int, jobs: int) -> tuple[Proof, Campaign[Trial]]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the proof and print the largest ratio of each quantity; exits 1 on a violation."""
-    options = parse(parser(main.__doc__, "steps", 1e7), arguments)
-    if options.replay is not None:
-        proof, seconds, early = Proof(), 0.0, ""
-        proof.take(trial(options.replay))
-    else:
-        proof, campaign = prove(int(options.steps), options.seed, options.jobs)
-        seconds, early = campaign.seconds, ", interrupted" if campaign.interrupted else ""
-    violations = len(proof.verdict.violations)
-    print(f"{proof.steps:,} steps in {seconds:.0f} s, {violations} violations{early}")
-    print("\n".join(proof.lines() if proof.steps else []))
-    if violations:
-        print("  run one again: vla_safety_prove --replay SEED")
-    sys.exit(1 if violations or not proof.steps else 0)
+    again = "vla_safety_prove --replay SEED"
+    command(main.__doc__, "steps", 1e7, trial, Proof(), arguments, bad="violations", again=again)
 
 
 if __name__ == "__main__":
