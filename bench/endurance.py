@@ -5,7 +5,8 @@ nearly always in motion; meanwhile one process for each core but one computes fo
 the gate then holds for is a false stop, since nothing is wrong. Prints how often it held, how
 many plans a limit held back, the rates, and how often the cube named was reached; ends with 1
 when it held at all, or held back more than 5 % of the plans. To each change of the gate's state it
-says for how long a core of the machine itself stood still just before: see :mod:`stalls`.
+says for how long a core of the machine itself stood still just before: see :mod:`stalls`, and
+:mod:`awake` for what keeps it from that.
 
     make endurance ARGS="--minutes 30"
 """
@@ -19,10 +20,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from awake import Awake
 from stalls import Stalls
 
 from vla_bringup import options as command_line
@@ -195,7 +197,10 @@ def run(options: argparse.Namespace) -> int:
     stop = StopRequest()
     stop.install()
     stalls = Stalls()
-    with closing(stalls), load(options.load), Session(plan, arguments.runs, print) as session:
+    with ExitStack() as machine, Session(plan, arguments.runs, print) as session:
+        machine.enter_context(Awake())
+        machine.enter_context(closing(stalls))
+        machine.enter_context(load(options.load))
         work = Work(session, stop, options.every, options.seed)
         work.wait_active()
         going = work.scene()

@@ -16,12 +16,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import mutants_page
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "vla_safety"
+CORE = PACKAGE / "vla_safety" / "core"
 PLACE = ROOT / "build" / "mutants"
 # Not the long ones, nor those that need ROS: a mutant should be decided in two seconds. Nor those
 # that start Python anew, where mutants do not run, of what is compiled, which they are not.
@@ -188,8 +192,11 @@ def diffs(mutants: list[str]) -> dict[str, list[str]]:
     return found
 
 
-def tell(only: list[str]) -> float:
-    """Print the score of each file and what survived; return the score of all."""
+def tell(only: list[str], show: Path | None) -> float:
+    """Print the score of each file and what survived; return the score of all.
+
+    ``show``: a page that is to say so too, of files of which anything was run.
+    """
     every = Counter[str]()
     survivors = []
     files: dict[str, Counter[str]] = {}
@@ -215,6 +222,11 @@ def tell(only: list[str]) -> float:
             f"{name:<20}{sum(counts.values()):>9}{counts['killed']:>9}{counts['timeout']:>9}"
             f"{alive:>9}{counts['not run']:>9}  {100.0 * dead / run_ if run_ else 0.0:5.1f} %"
         )
+    if show is not None:
+        done = {name: counts for name, counts in files.items() if set(counts) != {"not run"}}
+        alive = [mutants_page.Survivor.of(mutant, changes[mutant]) for mutant, _ in survivors]
+        known = {path.name for path in CORE.glob("*.py")}
+        mutants_page.write(show, done, alive, known, time.strftime("%Y-%m-%d"))
     run_ = sum(every.values()) - every["not run"]
     return (every["killed"] + every["timeout"]) / run_ if run_ else 0.0
 
@@ -227,10 +239,11 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=0.0, help="stop after; 0: when done")
     parser.add_argument("--fresh", action="store_true", help="forget what is decided already")
     parser.add_argument("--show", action="store_true", help="only print what is decided already")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="put table and survivors there")
     parser.add_argument("--least", type=float, default=0.9, help="score to reach (%(default)s)")
     options = parser.parse_args()
     only = [name for name in options.only.split(",") if name]
-    known = {path.name for path in (PACKAGE / "vla_safety" / "core").glob("*.py")}
+    known = {path.name for path in CORE.glob("*.py")}
     if set(only) - known:
         parser.error(f"--only {options.only}: allowed are {', '.join(sorted(known))}")
     if options.fresh:
@@ -242,7 +255,7 @@ def main() -> int:
         code = run(patterns, options.jobs, options.minutes) if patterns is not None else 0
         if code:
             return code
-    score = tell(only)
+    score = tell(only, options.page)
     return 0 if score >= options.least else 1
 
 

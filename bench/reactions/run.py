@@ -26,6 +26,7 @@ except ImportError as missing:
     sys.exit(f"reactions: {missing}; run it with `make reactions`, or `. tools/env.sh` first")
 
 import page  # noqa: E402
+from awake import Awake  # noqa: E402
 from faults import BY_NAME, FAULTS, Fault  # noqa: E402
 from host import machine  # noqa: E402
 from rig import Rig  # noqa: E402
@@ -165,7 +166,8 @@ def main(arguments: list[str] | None = None) -> int:
         kept = Kept(options.output, options.add)
         interrupted = False
         try:
-            measure(options, kept)
+            with Awake():
+                measure(options, kept)
         except KeyboardInterrupt:
             interrupted = True
         except (RuntimeError, AssertionError) as error:  # what was measured is kept
