@@ -220,13 +220,13 @@ def tell(only: list[str], show: Path | None) -> float:
         alive = run_ - dead
         print(
             f"{name:<20}{sum(counts.values()):>9}{counts['killed']:>9}{counts['timeout']:>9}"
-            f"{lists:>9}{counts['not run']:>9}  {100.0 * dead / run_ if run_ else 0.0:5.1f} %"
+            f"{alive:>9}{counts['not run']:>9}  {100.0 * dead / run_ if run_ else 0.0:5.1f} %"
         )
     if show is not None:
         done = {name: counts for name, counts in files.items() if set(counts) != {"not run"}}
-        lists = [mutants_page.Survivor.of(mutant, changes[mutant]) for mutant, _ in survivors]
+        found = [mutants_page.Survivor.of(mutant, changes[mutant]) for mutant, _ in survivors]
         known = {path.name for path in CORE.glob("*.py")}
-        mutants_page.write(show, done, lists, known, time.strftime("%Y-%m-%d"))
+        mutants_page.write(show, done, found, known, time.strftime("%Y-%m-%d"))
     run_ = sum(every.values()) - every["not run"]
     return (every["killed"] + every["timeout"]) / run_ if run_ else 0.0
 
