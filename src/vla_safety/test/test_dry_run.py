@@ -67,6 +67,19 @@ def test_one_that_goes_elsewhere_is_caught_up_with():
     np.testing.assert_allclose(world.gate.motion.command(world.now)[0], world.q, atol=0.02)
 
 
+def test_in_a_hold_it_stays_with_an_arm_that_is_moved():
+    world = Dry().enabled()
+    world.run(400)  # no plans
+    assert world.gate.state is State.HOLD and count(world, Reason.NO_CHUNK)
+    world.speed = 0.4
+    for _ in range(20):
+        world.q = world.q + world.speed * 0.02
+        world.tick()
+    assert world.gate.state is State.HOLD
+    assert world.q[0] == pytest.approx(0.16)
+    np.testing.assert_allclose(world.gate.motion.command(world.now)[0], world.q, atol=0.03)
+
+
 def test_tracking_is_not_judged_but_everything_else_is():
     world = Dry().enabled()
     world.play(1.0, 0.8)
