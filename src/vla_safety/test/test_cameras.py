@@ -244,6 +244,8 @@ def test_low_confidence_holds_with_hysteresis():
         plan(0.1)
     assert world.gate.state is State.HOLD
     assert world.gate.machine.cause == "low_confidence"
+    world.tick()
+    assert count(world, Reason.LOW_CONFIDENCE) == 5  # plans, not holds
     for _ in range(20):
         plan(0.5)  # better, but not good
     assert world.gate.state is State.HOLD

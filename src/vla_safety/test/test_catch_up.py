@@ -45,6 +45,20 @@ def drive(world):
         world.tick(10.0)
 
 
+def test_it_holds_at_the_last_of_so_many_measurements_in_a_row_and_not_before(world):
+    ticks = world.robot.safety.tracking_ticks
+    assert ticks > 1
+    off = world.gate.joints.lag + 0.01
+    for measurement in range(1, ticks + 1):
+        assert world.gate.state is State.ACTIVE
+        world.now += 5_000_000
+        q = world.gate.motion.command(world.now)[0] - np.array([off, 0.0, 0.0])
+        world.gate.on_joint_state(list(world.robot.joints), q.tolist(), [0.0] * 3, world.now)
+        world.gate.tick(world.now)
+        assert world.gate.joints.lag_ticks == measurement
+    assert world.gate.state is State.HOLD and world.gate.machine.cause == Reason.LAGGING.value
+
+
 def test_it_holds_before_the_latch_and_goes_on_from_where_it_stands(world):
     world.stuck = True
     here = world.q.copy()

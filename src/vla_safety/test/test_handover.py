@@ -145,6 +145,20 @@ def test_the_gate_goes_on_from_the_path_that_the_arm_follows():
     np.testing.assert_array_equal(output.action.positions[0], q)
 
 
+def test_a_path_that_is_still_on_its_way_to_the_publisher_is_not_lost():
+    world = moving(World(make_robot(3)).enabled())
+    followed = world.gate.announcer.seq
+    world.chunk(world.gate.motion.command(world.now)[0] + 0.01 * np.arange(1, 9)[:, None])
+    path = world.gate.motion.path
+    world.gate.on_followed(followed, followed, world.now)
+    assert world.gate.motion.path is path and not count(world, Reason.PATH_LOST)
+    assert world.gate.state is State.ACTIVE and world.gate.last_error is None
+    world.now = path.start_ns + GRACE_NS + 1
+    world.gate.on_followed(followed, followed, world.now)
+    assert world.gate.motion.path is not path
+    assert world.gate.counts.minute(Reason.PATH_LOST, world.now) == 1
+
+
 def test_an_arm_that_stands_since_every_path_is_refused_is_not_left_behind():
     world = moving(World(make_robot(3)).enabled())
     path, followed = world.gate.motion.path, world.gate.announcer.seq

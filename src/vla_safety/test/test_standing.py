@@ -57,7 +57,7 @@ def test_it_stands_where_a_stop_of_the_publisher_left_the_arm():
     stop, stood = world.gate.motion.path, set()
     there = stop.q[-1] - 0.03
     for _ in range(12):  # until all is at rest
-        assert world.gate.motion.path is stop or world.gate.motion.at_rest(world.now)
+        assert world.gate.motion.path is stop or world.now > stop.end_ns
         stood |= {id(world.gate.motion.path)} if world.gate.motion.path is not stop else set()
         world.now += 20 * MS
         world.gate.on_joint_state(list(world.robot.joints), there.tolist(), [0.0] * 3, world.now)
@@ -161,25 +161,19 @@ def test_every_change_of_state_says_why():
                     confidence=confidence)  # fmt: skip
         world.run(40)
     held(world)
-    for _ in range(20):
+    for _ in range(40):  # the clock jumps back, and the hold ends
+        world.tick()
         world.chunk(world.gate.motion.command(world.now)[0] + np.zeros((8, 3)))
-        world.now += 20 * MS
-        world.joint_state(), world.camera_health(), world.publisher()
-        world.take(world.gate.tick(world.now, world.now + 10**18))
     world.gate.stop(world.now)
-    for _ in range(80):
-        world.now += 20 * MS
-        world.joint_state(), world.camera_health(), world.publisher()
-        world.take(world.gate.tick(world.now, world.now + 10**18))
+    world.run(1600)
     assert world.gate.reset(world.now)[0]
-    world.take(world.gate.tick(world.now, world.now + 10**18))
+    world.tick()
     causes = [(change.state.name, change.cause) for change in world.changes]
     assert causes == [
         ("ACTIVE", "~/enable"), ("SLOW", "low_confidence"), ("ACTIVE", "over: low_confidence"),
         ("HOLD", "clock_jump"), ("ACTIVE", "over: clock_jump"), ("LATCHED", "stop_requested"),
         ("READY", "~/reset"),
-    ] or causes[-2:] == [("LATCHED", "stop_requested"), ("READY", "~/reset")]  # fmt: skip
-    assert all(cause for _, cause in causes)
+    ]  # fmt: skip
 
 
 def test_an_enable_of_its_own_accord_says_so():
