@@ -171,8 +171,8 @@ def test_every_change_of_state_says_why():
     causes = [(change.state.name, change.cause) for change in world.changes]
     assert causes == [
         ("ACTIVE", "~/enable"), ("SLOW", "low_confidence"), ("ACTIVE", "over: low_confidence"),
-        ("HOLD", "clock_jump"), ("ACTIVE", "over: clock_jump"), ("LATCHED", "stop_requested"),
-        ("READY", "~/reset"),
+        ("HOLD", "clock_jump"), ("ACTIVE", "over: clock_jump"), ("STOPPING", "stop_requested"),
+        ("LATCHED", "stop_requested"), ("READY", "~/reset"),
     ]  # fmt: skip
 
 
