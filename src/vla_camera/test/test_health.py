@@ -52,6 +52,17 @@ class Bench:
         del self.sent[:]
 
 
+def test_an_image_that_comes_after_the_time_was_noted_has_no_negative_age():
+    """The gate refuses a report with one, and the report before it grows old."""
+    bench = Bench()
+    bench.run(300)
+    noted_ns = bench.now
+    bench.now += 7 * MS
+    bench.feed(0, bench.noise())
+    health = HealthBeat(bench.ingest.streams, make_robot({"front": {}})).due(noted_ns)
+    assert health.age_ms == (0.0,) and health.faults == ("",)
+
+
 def test_a_live_camera_is_told_of_at_20_hz():
     bench = Bench()
     bench.run(300)

@@ -126,8 +126,11 @@ class Stream:
         return ""
 
     def silent_ns(self, now_ns: int) -> int:
-        """Return the time since the last usable image, or since the start."""
-        return now_ns - (self._usable_ns or self._started_ns)
+        """Return the time since the last usable image, or since the start; 0 where it came later.
+
+        So it does while a thread that noted the time waits for the one that takes images.
+        """
+        return max(0, now_ns - (self._usable_ns or self._started_ns))
 
     def fault(self, now_ns: int) -> str:
         """Return why this stream cannot be used now, empty when it can."""
