@@ -195,7 +195,7 @@ def diffs(mutants: list[str]) -> dict[str, list[str]]:
 def tell(only: list[str], show: Path | None) -> float:
     """Print the score of each file and what survived; return the score of all.
 
-    ``show``: a page that is to say so too, of files of which anything was run.
+    ``show``: a page that is to say so too, of files of which enough was run.
     """
     every = Counter[str]()
     survivors = []
@@ -223,8 +223,9 @@ def tell(only: list[str], show: Path | None) -> float:
             f"{alive:>9}{counts['not run']:>9}  {100.0 * dead / run_ if run_ else 0.0:5.1f} %"
         )
     if show is not None:
-        done = {name: counts for name, counts in files.items() if set(counts) != {"not run"}}
-        found = [mutants_page.Survivor.of(mutant, changes[mutant]) for mutant, _ in survivors]
+        done = {name: counts for name, counts in files.items() if mutants_page.enough(counts)}
+        shown = [mutant for mutant, _ in survivors if module(mutant) in done]
+        found = [mutants_page.Survivor.of(mutant, changes[mutant]) for mutant in shown]
         known = {path.name for path in CORE.glob("*.py")}
         mutants_page.write(show, done, found, known, time.strftime("%Y-%m-%d"))
     run_ = sum(every.values()) - every["not run"]

@@ -14,6 +14,8 @@ from pathlib import Path
 
 BEGIN, END = "<!-- mutants: written by make mutants -->", "<!-- /mutants -->"
 NEW = "Not looked at yet"
+LEAST = 1 / 3
+"""Of a file's mutants that were run: below it the page keeps what an earlier run found."""
 HEADS = ("file", "mutants", "found", "by time-out", "survived", "not run", "score", "on")
 ROW = re.compile(r"^\| (?P<file>\w+\.py) \|(?P<cells>.*)\|$")
 LINE = re.compile(r"^- (?P<file>\w+\.py) `(?P<function>\S+) (?P<number>\d+)`: (?P<change>.*)$")
@@ -44,6 +46,12 @@ class Survivor:
 
     def __str__(self) -> str:
         return f"- {self.file} `{self.function} {self.number}`: {self.change}"
+
+
+def enough(counts: Counter[str]) -> bool:
+    """Return whether so many mutants of a file were run that what the page says is outdated."""
+    every = sum(counts.values())
+    return every - counts["not run"] >= LEAST * every
 
 
 def row(file: str, counts: Counter[str], day: str) -> str:

@@ -83,6 +83,12 @@ def test_other_files_stay_and_files_that_are_gone_go(page: Path) -> None:
     assert text.startswith("# Mutants\n\nWords.\n\n") and text.endswith("\n\nMore words.\n")
 
 
+def test_a_run_that_hardly_began_does_not_replace_an_earlier_one() -> None:
+    assert mutants_page.enough(Counter({"killed": 3, "survived": 1, "not run": 8}))
+    assert not mutants_page.enough(Counter({"killed": 3, "not run": 8}))
+    assert not mutants_page.enough(Counter({"not run": 8}))
+
+
 def test_written_twice_it_is_the_same(page: Path) -> None:
     alive = [survivor(12, "at > now", "at >= now"), survivor(2, "c", "d")]
     once = write(page, alive)

@@ -96,6 +96,14 @@ def test_what_was_lost_goes_on_from_what_was_told_last(announcer):
     assert announcer.drop() is told
 
 
+def test_what_was_told_last_is_known_at_once(announcer):
+    told, lost = (dataclasses.replace(PATH, start_ns=ns) for ns in (1000, 2000))
+    announcer.path(told, PLAN, State.ACTIVE, 0)
+    announcer.output(report(), (), False, 0)
+    announcer.path(lost, PLAN, State.ACTIVE, 0)
+    assert announcer.drop() is told
+
+
 @pytest.mark.parametrize("measured", [False, True])
 def test_a_place_is_told_with_the_state_and_whether_it_was_measured(announcer, measured):
     place = rest(np.zeros(2), 0, 10, measured)

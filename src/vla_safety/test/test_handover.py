@@ -107,6 +107,13 @@ def test_only_the_newest_are_remembered():
     assert Handover().correction(1, 1, 0) is None
 
 
+@pytest.mark.parametrize("odd", [None, "2", 2.0, True, [2]])
+def test_numbers_that_are_none_change_nothing(odd):
+    found, paths = sent(2)
+    assert found.correction(odd, 2, START) is None and found.correction(1, odd, START) is None
+    assert found.correction(1, 2, START) is paths[0]
+
+
 def test_what_the_arm_follows_is_remembered_however_many_were_refused_since():
     found, paths = sent(1)
     assert found.correction(1, 1, START) is None

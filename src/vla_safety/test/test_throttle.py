@@ -1,7 +1,7 @@
 """What the gate knows of lowered clocks, and whether plans come late then."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from safety_world import MS, World, count, make_robot
 
@@ -95,6 +95,8 @@ def nearest_rank(values, share_percent):
 @given(
     st.integers(1, 320), st.integers(0, 8), st.sampled_from([(T, 2 * T), (T - 1, T), (T, T + 1)])
 )
+@example(100, 1, (T, T + 1))
+@example(100, 2, (T, T + 1))
 def test_late_is_what_the_percentile_says(plans, late, times):
     took = ([times[1]] * late + [times[0]] * plans)[:plans]
     watch = ThrottleWatch(make_robot(1))
