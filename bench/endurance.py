@@ -197,10 +197,11 @@ def run(options: argparse.Namespace) -> int:
     stop = StopRequest()
     stop.install()
     stalls = Stalls()
-    with ExitStack() as machine, Session(plan, arguments.runs, print) as session:
-        machine.enter_context(Awake())
-        machine.enter_context(closing(stalls))
-        machine.enter_context(load(options.load))
+    with ExitStack() as running:  # what is begun ends, also where the graph cannot be started
+        running.enter_context(closing(stalls))
+        running.enter_context(Awake())
+        running.enter_context(load(options.load))
+        session = running.enter_context(Session(plan, arguments.runs, print))
         work = Work(session, stop, options.every, options.seed)
         work.wait_active()
         going = work.scene()
