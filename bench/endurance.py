@@ -5,8 +5,7 @@ nearly always in motion; meanwhile one process for each core but one computes fo
 the gate then holds for is a false stop, since nothing is wrong. Prints how often it held, how
 many plans a limit held back, the rates, and how often the cube named was reached; ends with 1
 when it held at all, or held back more than 5 % of the plans. To each change of the gate's state it
-says for how long a core of the machine itself stood still just before: see :mod:`stalls`, and
-:mod:`awake` for what keeps it from that.
+says for how long a core of the machine itself stood still just before: see :mod:`stalls`.
 
     make endurance ARGS="--minutes 30"
 """
@@ -24,7 +23,6 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from awake import Awake
 from stalls import Stalls
 
 from vla_bringup import options as command_line
@@ -199,7 +197,6 @@ def run(options: argparse.Namespace) -> int:
     stalls = Stalls()
     with ExitStack() as running:  # what is begun ends, also where the graph cannot be started
         running.enter_context(closing(stalls))
-        running.enter_context(Awake())
         running.enter_context(load(options.load))
         session = running.enter_context(Session(plan, arguments.runs, print))
         work = Work(session, stop, options.every, options.seed)
