@@ -1,5 +1,7 @@
 """The limiter's step, the stop tail, and whole motions judged by the independent oracle."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -149,6 +151,25 @@ def test_without_braking_all_joints_speed_up_by_the_same_share():
     assert share == pytest.approx(np.full(3, 1.0 * DT / 0.1))
 
 
+@pytest.mark.parametrize("v", [[0.02, 0.5], [0.5, 0.5], [-0.02, -0.5], [-0.5, -0.5]])
+def test_the_share_is_the_same_where_braking_may_be_harder(v):
+    """How fast a joint moves, and how it might brake, does not matter to one that speeds up."""
+    robot = make_robot(2, v_max=2.0, a_max=1.0, max_horizon_ms=2000.0)
+    limits = dataclasses.replace(limits_of(robot), d_max=np.full(2, 4.0))
+    limiter, v = Limiter(limits, DT, DT), np.array(v)
+    wanted = np.array([0.5, 0.05]) * np.sign(v)
+    assert (wants(limiter, v, v + wanted) - v) / wanted == pytest.approx([1.0 * DT / 0.5] * 2)
+
+
+def test_a_gripper_closes_in_as_gently_as_the_arm():
+    robot = make_robot(2, grippers=(1,))
+    limiter, _ = _limiter(robot)
+    q, v = [0.0, 0.0], [0.0, 0.0]
+    for _ in range(40):
+        q, v, _ = step(limiter, q, v, [1e-3, 1e-3], [0.0, 0.0], [0.0, 0.0], 1.0)
+        assert 0.0 < q[1] == pytest.approx(q[0]) and q[1] <= 1e-3
+
+
 def test_a_gripper_does_not_slow_the_arm_down():
     robot = make_robot(2, q_min=[-2, 0.0], q_max=[2, 0.04], v_max=[1.5, 0.01], grippers=(1,))
     limiter, limits = _limiter(robot)
@@ -178,6 +199,14 @@ def test_soft_limits_slow_the_approach():
     for _ in range(500):
         q, v, _ = step(limiter, q, v, [2.0], [0.0], [0.0], 1.0)
     assert q[0] <= 1.0 + 1e-3
+
+
+@pytest.mark.parametrize("q", [-1.2, 1.2])
+def test_beyond_a_soft_limit_nothing_drives_the_arm(q):
+    soft = {"has_soft_limits": True, "soft_lower_limit": -1.0, "soft_upper_limit": 1.0,
+            "k_position": 2.0}  # fmt: skip
+    limiter, _ = _limiter(make_robot(1, extra=soft))
+    assert step(limiter, [q], [0.0], [q], [0.0], [0.0], 1.0)[:2] == ([q], [0.0])
 
 
 def test_a_stop_is_straight_and_ends_at_rest():
@@ -211,6 +240,7 @@ def test_path_between_rows_and_its_rest():
     assert len(path.after(100 + 10_000_000).q) == 2
     assert len(path.after(10**12 + 100).q) == 1
     assert rest(np.zeros(2), 5, 10).end_ns == 5
+    assert not rest(np.zeros(2), 5, 10).measured
 
 
 @pytest.mark.parametrize("grid_ms", GRIDS_MS)

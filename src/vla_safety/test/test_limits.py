@@ -86,6 +86,8 @@ def test_soft_limits_must_lie_within_the_hard_ones():
     soft = {"has_soft_limits": True, "soft_lower_limit": -3.0, "soft_upper_limit": 1.0}
     with pytest.raises(ConfigError, match="soft_lower_limit"):
         limits_of(make_robot(2, extra=soft))
+    with pytest.raises(ConfigError, match="soft_lower_limit"):  # no room between them
+        limits_of(make_robot(2, extra={**soft, "soft_lower_limit": 1.0}))
 
 
 def test_optional_limits_default_to_the_weaker_promise():

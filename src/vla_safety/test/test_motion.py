@@ -168,6 +168,14 @@ def test_small_overshoots_are_clipped_and_not_counted():
         assert motion.clamped.tolist() == [False, counted]
 
 
+def test_clamped_plans_are_counted_joint_by_joint():
+    motion = motion_of()
+    motion.anchor(np.zeros(2), START)
+    for target in ([9.0, 0.0], [9.0, -9.0], [0.0, 9.0]):
+        follow(motion, target, START)
+    assert motion.clamps.tolist() == [2, 2] and motion.clamps.dtype.kind == "i"
+
+
 def test_speed_is_scaled():
     fast, slow = motion_of(), motion_of()
     for motion, scale in ((fast, 1.0), (slow, 0.1)):

@@ -69,6 +69,16 @@ def test_it_stands_where_a_stop_of_the_publisher_left_the_arm():
     assert not world.actions[-1].measured and len(stood) == 1  # it stands there once and for all
 
 
+def test_after_a_gap_in_motion_nothing_says_where_it_would_begin():
+    """The publisher would be told to stand still, in the middle of a path."""
+    world = moving(World(make_robot(3)).enabled())
+    gate = world.gate
+    before = gate.motion.path, gate.announcer.seq, gate.announcer.waits, gate.standing.begin_seq
+    gate.standing.again_after_a_gap(world.now + 10**9)
+    after = gate.motion.path, gate.announcer.seq, gate.announcer.waits, gate.standing.begin_seq
+    assert after == before and gate.state is State.ACTIVE
+
+
 def test_while_joint_states_are_stale_the_command_stays():
     world = World(make_robot(3, joint_state_ms=30.0)).enabled()
     world.run(100)
