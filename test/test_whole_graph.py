@@ -71,6 +71,7 @@ def test_what_commands_the_arm_stays_out_of_shared_memory(graph):
     }
     assert shared["pipeline"]  # the images come that way, so the sign to look for is right
     assert not shared["safety_gate"] and not shared["joint_command_publisher"]
+    assert not shared["sim_arm"]  # its cameras have a process of their own
 
 
 def test_every_node_reports_diagnostics(graph):

@@ -35,6 +35,7 @@ from vla_safety.core.values import Output, SafeAction
 
 OWN, BUTTON, PENDANT = "the gate's own", "button", "pendant"
 HEARTBEAT_NS, JOINT_NS, PUBLISHER_NS, CAMERA_NS = (ms * MS for ms in (125, 30, 250, 150))
+PAUSE_NS, JOINT_AFTER_PAUSE_NS = 15 * MS, 50 * MS
 SECOND_NS = 1000 * MS
 STILL = 0.03  # [rad/s] 2 % of what the joints may do
 NEAR = 0.02  # [rad] an arm that is measured so near is where it is commanded to be
@@ -84,6 +85,7 @@ class Modelled(World):
         self.measured, self.mode, self.problems, self.dark = 0.0, WAITING, [""], False
         self.enabled_ns = self.begins_ns = self.ends_ns = self.unclear_ns = 0
         self.cause_ns = -SECOND_NS
+        self.looked_ns = self.resumed_ns = -1  # when the gate ran, and again after a pause
         self.malformed, self.malformed_latched = 0, False
         self.followed = self.void = -1  # the newest epoch that was followed, that is void
         self.gate.estop.expect(OWN, self.now)
@@ -150,13 +152,17 @@ class Modelled(World):
     def _cameras_bad(self) -> bool:
         return self.dark or self.now - self.camera_ns > CAMERA_NS
 
+    def _joints_old(self) -> bool:
+        paused = self.resumed_ns >= self.joint_ns
+        return self.now - self.joint_ns > (JOINT_AFTER_PAUSE_NS if paused else JOINT_NS)
+
     def _facts(self) -> Facts:
         armed = self.mode == ARMED and not self.problems
         waits = any(source.heard is None for source in self.sources.values())
         given = {
             PRESSED: waits or any(source.heard for source in self.sources.values()),
             DEAD: self._dead(),
-            STALE: self.now - self.joint_ns > JOINT_NS,
+            STALE: self._joints_old(),
             MOVES: self.measured > STILL,
             UNENDED: self.now < self.ends_ns,
             UNARMED: not armed or self.now - self.publisher_ns > PUBLISHER_NS,
@@ -201,11 +207,15 @@ class Modelled(World):
             self._heartbeats()
 
     def _predict(self) -> None:
+        """Note what the gate, which runs now, must find."""
+        if self.looked_ns >= 0 and self.now - self.looked_ns > PAUSE_NS:
+            self.resumed_ns = self.now
+        self.looked_ns = self.now
         self._trip_if(self._sources_bad() or self._publisher_bad() or "tick" in self.bugs)
 
     def _nothing_seen(self) -> None:
         """Check that nothing passes while the gate has no eyes."""
-        blind = self._cameras_bad() or self.now - self.joint_ns > JOINT_NS
+        blind = self._cameras_bad() or self._joints_old()
         assert not blind or self.gate.state not in MOVING
 
     # --- what comes out -------------------------------------------------------------------------

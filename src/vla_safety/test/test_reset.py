@@ -6,7 +6,7 @@ enough reset is granted, and nothing moves. Plans of before the latch stay void.
 
 import numpy as np
 import pytest
-from safety_world import MS, World, count, make_robot, moving
+from safety_world import World, count, make_robot, moving
 
 from vla_safety.core.reasons import Reason
 from vla_safety.core.state_machine import State
@@ -59,7 +59,7 @@ class Latched(World):
         )
 
     def tick(self, ms=20.0):
-        self.now += round(ms * MS)
+        self.pass_time(ms)
         self.heartbeats()
         return super().tick(0.0)
 

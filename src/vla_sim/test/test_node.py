@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import psutil
 import pytest
 import rclpy
 from rcl_interfaces.msg import Parameter, ParameterValue
@@ -36,7 +37,12 @@ def launch(*arguments):
     """Start the node as users do; what it prints goes into its ``stdout``."""
     return subprocess.Popen(
         [sys.executable, "-m", "vla_sim.node", *map(str, arguments)],
-        env={**os.environ, "ROS_DOMAIN_ID": str(DOMAIN), "PYTHONUNBUFFERED": "1"},
+        env={
+            **os.environ,
+            "ROS_DOMAIN_ID": str(DOMAIN),
+            "PYTHONUNBUFFERED": "1",
+            "FASTRTPS_DEFAULT_PROFILES_FILE": str(ROBOT.parents[1] / "fastdds.xml"),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -232,3 +238,50 @@ def test_a_users_mistake_ends_with_one_clear_message(arguments, message):
     assert process.returncode == 1
     assert message in output
     assert "Traceback" not in output
+
+
+@pytest.fixture
+def alone():
+    """A simulator of its own, with the process of its cameras; both are gone at the end."""
+    process = launch("--robot", ROBOT)
+    try:
+        cameras = []
+        end = time.monotonic() + PATIENCE
+        while not cameras and time.monotonic() < end:
+            time.sleep(0.05)
+            found = psutil.Process(process.pid).children()
+            cameras = [child for child in found if child.num_threads() > 8]  # DDS runs
+        assert len(cameras) == 1
+        yield process, cameras[0]
+    finally:
+        process.kill()
+        process.communicate()
+        for camera in cameras:
+            camera.wait(PATIENCE)  # whatever became of the simulator
+
+
+def test_cameras_that_died_end_the_simulator_with_one_clear_message(alone):
+    process, cameras = alone
+    time.sleep(1.0)
+    cameras.kill()
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert "the process of the cameras does not answer: exit code -9" in output
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_no_camera_outlives_the_simulator(alone, number):
+    process, cameras = alone
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == (0 if number != signal.SIGKILL else -number), output
+    cameras.wait(PATIENCE)
+
+
+def test_the_cameras_alone_use_shared_memory(alone):
+    process, cameras = alone
+    used = [
+        "/dev/shm/fast" in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
+        for pid in (process.pid, cameras.pid)
+    ]
+    assert used == [False, True]

@@ -9,7 +9,7 @@ import pytest
 from vla_common.core.errors import ConfigError
 from vla_common.core.robot import from_parameters, load, read_parameters
 from vla_sim.core import arm, streams
-from vla_sim.core.faults import Faults
+from vla_sim.core.faults import Faults, FaultyImages
 
 FILE = Path(__file__).resolve().parents[3] / "config" / "robots" / "sim_arm.yaml"
 
@@ -69,16 +69,27 @@ def test_streams_at_fault_are_named():
 
 
 def test_frozen_and_dark_cameras():
-    faults = Faults(("front", "wrist"))
+    faults, sent = Faults(("front", "wrist")), FaultyImages()
+
+    def image(camera, shot):
+        return sent.image(faults.names(), camera, shot)
+
     shots = list(np.random.default_rng(1).integers(60, 200, (4, 8, 8, 3), dtype=np.uint8))
-    assert faults.image("front", shots[0]) is shots[0]
+    assert image("front", shots[0]) is shots[0]
     faults.set("frozen", "front")
-    assert faults.image("front", shots[1]) is shots[1]
-    assert faults.image("front", shots[2]) is shots[1]
-    assert faults.image("wrist", shots[2]) is shots[2]
+    assert image("front", shots[1]) is shots[1]
+    assert image("front", shots[2]) is shots[1]
+    assert image("wrist", shots[2]) is shots[2]
     faults.set("frozen", "")
     faults.set("dark", "front")
-    dark = [faults.image("front", shot) for shot in shots]
+    dark = [image("front", shot) for shot in shots]
     assert max(image.max() for image in dark) == 3
     assert not np.array_equal(dark[0], dark[1])
     assert not faults.silent("front")
+
+
+def test_names_of_a_moment_do_not_change_afterwards():
+    faults = Faults(("front",))
+    before = faults.names()
+    faults.set("silent", "front")
+    assert not before["silent"] and faults.names()["silent"] == {"front"}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 from vla_msgs.msg import Instruction, TaskState
 from vla_msgs.srv import ResetScene
@@ -20,35 +21,37 @@ from vla_common.convert import ns_to_stamp
 from vla_common.core.clock import read_both
 from vla_common.core.deadline import DeadlineLoop
 from vla_common.core.errors import ConfigError, UserError
-from vla_common.core.priority import raise_named, raise_priority
 from vla_common.node import VlaNode, run
-from vla_sim import controller_parameters, report
+from vla_sim import camera_process, controller_parameters, report
+from vla_sim.camera_process import CameraProcess, Order, Setup, Stream
 from vla_sim.cli import ros_arguments
-from vla_sim.convert import fill_joint_state, image_to_msg, task_to_msg, trajectory_from_msg
+from vla_sim.convert import fill_joint_state, task_to_msg, trajectory_from_msg
 from vla_sim.core import arm_faults, faults, streams
 from vla_sim.core.arm_faults import ArmFaults
 from vla_sim.core.faults import Faults
 from vla_sim.core.motion_log import MotionLog
 from vla_sim.core.scene import Scene
-from vla_sim.core.studio import Studio
 from vla_sim.core.world import World
 
 PERIOD_NS = 5_000_000  # 200 Hz, as the robot file's controller.update_rate says
 STATES_EVERY = 2  # control cycles: joint states at 100 Hz
-# SCHED_FIFO: a real arm and real cameras do not wait for the computer that commands them.
-PRIORITY = 20  # of the process, and of the control loop
-CAMERAS_PRIORITY = 5
-RASTERIZER = "llvmpipe"  # threads of Mesa, with which OpenGL computes where there is no GPU
+# SCHED_FIFO of the process and of the control loop: a real arm does not wait for the computer that
+# commands it.
+PRIORITY = 20
 TASK_EVERY = 10  # control cycles
 
 
 class SimArm(VlaNode):
-    """Physics and control in one loop, the cameras in another, so that neither delays the other."""
+    """Physics and control in a loop here, the cameras in a process of their own.
+
+    That process takes ``environment``, by which Fast DDS may get other settings there.
+    """
 
     world: World
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, environment: Mapping[str, str] = os.environ, **kwargs: Any) -> None:
         super().__init__("sim_arm", **kwargs)
+        self._environment = environment
         self._seed = self.own("seed", 0, "places of the cubes at start, >= 0")
         self._video = self.own(
             "video", "", "file to record front camera and spectator; empty: none"
@@ -57,8 +60,7 @@ class SimArm(VlaNode):
             "record", "", "folder for arm.csv, a log of the motion; empty: none"
         )
         self._loops: list[DeadlineLoop] = []
-        self._gl: ThreadPoolExecutor | None = None
-        self._studio: Studio | None = None
+        self._camera: CameraProcess | None = None
         self._log: MotionLog | None = None
         self._cycles = 0
         self.rates = report.Rates()
@@ -73,29 +75,34 @@ class SimArm(VlaNode):
         self.world.instruct(self.robot.model.instruction, time.monotonic_ns())
         if self._record:
             self._log = MotionLog(Path(self._record) / "arm.csv", Scene.JOINTS)
-        sizes = {
-            n: (c.width, c.height) for n, c in zip(self.robot.camera_names, self.robot.cameras)
-        }
-        # All that touches OpenGL happens in one thread, its own.
-        self._gl = ThreadPoolExecutor(1, "opengl")
-        self._studio = self._gl.submit(Studio, sizes, self._video, self.world.snapshot()).result()
+        self._camera = CameraProcess(self._camera_setup(), self._environment)
         self._declare_faults()
         controller_parameters.declare(self)
         self._connect()
         self.diagnostics.add(
             "Controller", lambda stat: report.controller(stat, self.world, self.rates)
         )
-        self.diagnostics.add("Loop", lambda stat: report.loops(stat, self._loops, self._studio))
+        self.diagnostics.add("Loop", lambda stat: report.loops(stat, self._loops, self._camera))
+        self._camera.wait()
+
+    def _camera_setup(self) -> Setup:
+        cameras = zip(self.robot.camera_names, self.robot.cameras)
+        return Setup(
+            f"{self.get_name()}_cameras",
+            self.get_namespace(),
+            tuple(
+                Stream(n, self.resolve_topic_name(c.topic), c.width, c.height, c.encoding)
+                for n, c in cameras
+            ),
+            self._video,
+            self.world.snapshot(),
+        )
 
     def _connect(self) -> None:
         robot = self.robot
         self._states = self.create_publisher(JointState, robot.controller.joint_states, qos.EVENTS)
         self._desired = self.create_publisher(JointState, "~/desired", qos.EVENTS)
         self._task = self.create_publisher(TaskState, "~/task_state", qos.EVENTS)
-        self._images = {
-            name: self.create_publisher(Image, camera.topic, qos.IMAGES)
-            for name, camera in zip(robot.camera_names, robot.cameras)
-        }
         self.create_subscription(
             JointTrajectory, robot.controller.topic, self._on_trajectory, qos.COMMAND
         )
@@ -108,11 +115,8 @@ class SimArm(VlaNode):
         camera_ns = round(1e9 / self.robot.cameras[0].rate)
         self._loops = [
             DeadlineLoop("control", PERIOD_NS, self._control, self.fatal, PRIORITY),
-            DeadlineLoop("cameras", camera_ns, self._cameras, self.fatal, CAMERAS_PRIORITY),
+            DeadlineLoop("cameras", camera_ns, self._cameras, self.fatal, camera_process.PRIORITY),
         ]
-        if self._gl is not None:
-            self._gl.submit(raise_priority, CAMERAS_PRIORITY)
-            raise_named(RASTERIZER, CAMERAS_PRIORITY)
         for loop in self._loops:
             loop.start()
 
@@ -125,16 +129,13 @@ class SimArm(VlaNode):
             self.world.suspend()
 
     def teardown(self) -> None:
-        """Finish the video and the log, free OpenGL."""
-        studio, self._studio = self._studio, None
-        gl, self._gl = self._gl, None
+        """Finish the log and the video, end the cameras' process."""
+        camera, self._camera = self._camera, None
         log, self._log = self._log, None
         if log is not None:
             log.close()
-        if gl is not None:
-            if studio is not None:
-                gl.submit(studio.close).result()
-            gl.shutdown()
+        if camera is not None:
+            camera.close()
 
     # --- loops --------------------------------------------------------------------------------
     def _ros_minus_mono_ns(self) -> int:
@@ -162,19 +163,17 @@ class SimArm(VlaNode):
             self._log.add(cycle.now_ns, cycle.desired.q, cycle.desired.dq, cycle.q, cycle.dq)
 
     def _cameras(self, now_ns: int, deadline_ns: int) -> None:
-        assert self._gl is not None and self._studio is not None
-        wanted = {
-            name: camera.encoding
-            for name, camera in zip(self.robot.camera_names, self.robot.cameras)
-            if not self._faults.silent(name) and self._images[name].get_subscription_count()
-        }
+        assert self._camera is not None
         captured_ns = time.monotonic_ns()
-        qpos, stamp = self.world.snapshot(), self._stamp(captured_ns)
-        caption = self.world.caption(captured_ns) if self._video else ""
-        shoot = self._studio.shoot
-        for name, image in self._gl.submit(shoot, qpos, captured_ns, wanted, caption).result():
-            sent = self._faults.image(name, image)
-            self._images[name].publish(image_to_msg(sent, stamp, name, wanted[name]))
+        self._camera.shoot(
+            Order(
+                self.world.snapshot(),
+                captured_ns,
+                captured_ns + self._ros_minus_mono_ns(),
+                self.world.caption(captured_ns) if self._video else "",
+                self._faults.names(),
+            )
+        )
 
     # --- callbacks ----------------------------------------------------------------------------
     def _on_trajectory(self, message: JointTrajectory) -> None:
@@ -218,7 +217,8 @@ class SimArm(VlaNode):
 def main() -> int:
     """Run the node until SIGINT or SIGTERM."""
     sys.argv = ros_arguments(sys.argv)
-    return run(lambda: [SimArm()], priority=PRIORITY)
+    environment = dict(os.environ)  # with the shared memory that the images go through
+    return run(lambda: [SimArm(environment)], priority=PRIORITY, control=True)
 
 
 if __name__ == "__main__":

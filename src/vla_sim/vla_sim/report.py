@@ -9,7 +9,7 @@ from typing import Any
 from vla_common.core.deadline import DeadlineLoop
 from vla_common.core.stats import RateMeter
 from vla_common.diagnostics import ERROR, OK, WARN, number
-from vla_sim.core.studio import Studio
+from vla_sim.camera_process import CameraProcess
 from vla_sim.core.world import World
 
 RECENT_NS = 2_000_000_000
@@ -48,7 +48,7 @@ def controller(stat: Any, world: World, rates: Rates) -> Any:
     return stat
 
 
-def loops(stat: Any, running: Sequence[DeadlineLoop], studio: Studio | None) -> Any:
+def loops(stat: Any, running: Sequence[DeadlineLoop], cameras: CameraProcess | None) -> Any:
     """Tell how well the loops keep time."""
     if not running:
         stat.summary(OK, "not active")
@@ -62,11 +62,11 @@ def loops(stat: Any, running: Sequence[DeadlineLoop], studio: Studio | None) -> 
         stat.add(f"{name} period p99 (ms)", number(period.p99))
         stat.add(f"{name} period max (ms)", number(period.max))
         stat.add(f"{name} overruns", str(loop.overruns))
-    if studio is not None:
-        stat.add("Render p50 (ms)", number(studio.render_ms.summary().p50))
-        stat.add("Render p99 (ms)", number(studio.render_ms.summary().p99))
-        stat.add("Image sets", str(studio.frames))
-        if studio.recorder is not None:
-            stat.add("Video frames written", str(studio.recorder.written))
-            stat.add("Video frames dropped", str(studio.recorder.dropped))
+    if cameras is not None:
+        stat.add("Render p50 (ms)", number(cameras.render_ms.summary().p50))
+        stat.add("Render p99 (ms)", number(cameras.render_ms.summary().p99))
+        stat.add("Image sets", str(cameras.frames))
+        if cameras.written is not None:
+            stat.add("Video frames written", str(cameras.written))
+            stat.add("Video frames dropped", str(cameras.dropped))
     return stat

@@ -146,7 +146,11 @@ class Safety:
         high=20.0,
     )
     joint_state_ms: float = param(
-        "joint states older than this are stale", 30.0, above=0.0, high=500.0
+        "joint states older than this are stale; older than 50 ms, or this if it is more, where "
+        "the computer has just stood still",
+        30.0,
+        above=0.0,
+        high=500.0,
     )
     tracking_tolerance: float = param(
         "[rad or m] command against measurement", 0.15, above=0.0, high=1.5

@@ -156,6 +156,7 @@ class Gate:
     def tick(self, now_ns: int, ros_ns: int | None = None) -> Output:
         """Watch the sources; called at a fixed rate. ``ros_ns`` is ROS time at ``now_ns``."""
         try:
+            self.joints.look(now_ns)
             self._watch_clock(now_ns, ros_ns)
             self._watch_estop(now_ns)
             self._watch_joints(now_ns)
@@ -172,6 +173,7 @@ class Gate:
     def watch(self, now_ns: int, ros_ns: int | None = None) -> Output:
         """Answer what fell silent, halfway between two ticks."""
         try:
+            self.joints.look(now_ns)
             self._watch_clock(now_ns, ros_ns)
             self._watch_estop(now_ns)
             if self.state in ENABLED and self.joints.stale(now_ns):

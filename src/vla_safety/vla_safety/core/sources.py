@@ -14,6 +14,10 @@ STILL = 0.02
 """A joint slower than this share of its velocity limit, not scaled, stands still."""
 SPEED_NS = 100_000_000
 """Where a driver tells no speed it is that of the way in so much time, at least."""
+PAUSE_NS = 15_000_000
+"""The gate looks every 10 ms; after so long it, and so the computer, has stood still."""
+AFTER_PAUSE_NS = 50_000_000
+"""How old joint states may then become that were there before it."""
 MAX_SOURCES = 8
 MAX_NAME = 256
 """Characters of an emergency stop source's name."""
@@ -51,6 +55,8 @@ class JointWatch:
         self._limits = limits
         self._v_max = limits.v_max / safety.velocity_scale
         self._stale_ns = round(safety.joint_state_ms * 1e6)
+        self._after_pause_ns = max(self._stale_ns, AFTER_PAUSE_NS)
+        self._looked_ns = self._resumed_ns = -1
         self._tolerance = safety.tracking_tolerance
         self.lag = LAG_SHARE * safety.tracking_tolerance
         self._outside = outside_margin(limits)
@@ -129,14 +135,26 @@ class JointWatch:
         """Return the age of the oldest joint; meaningful once :attr:`known`."""
         return now_ns - int(self._seen_ns.min())
 
+    def look(self, now_ns: int) -> None:
+        """Note that the gate runs: what it missed in a pause of its own gets time to come.
+
+        A computer that stood still for 25 ms kept the driver from sending, too. Its joint states
+        are no older than the pause made them, and come as soon as all have caught up.
+        """
+        if 0 <= self._looked_ns < now_ns - PAUSE_NS:
+            self._resumed_ns = now_ns
+        self._looked_ns = now_ns
+
     def stale(self, now_ns: int) -> bool:
         """Return whether a joint was not measured lately."""
-        return not self.known or self.age_ns(now_ns) > self._stale_ns
+        return not self.known or now_ns >= self.due_ns
 
     @property
     def due_ns(self) -> int:
         """When the joint states become stale unless one comes; meaningful once known."""
-        return int(self._seen_ns.min()) + self._stale_ns + 1
+        seen_ns = int(self._seen_ns.min())
+        paused = self._resumed_ns >= seen_ns
+        return seen_ns + (self._after_pause_ns if paused else self._stale_ns) + 1
 
     def outside(self) -> bool:
         """Return whether a joint is measured outside its position limits."""

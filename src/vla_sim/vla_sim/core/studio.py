@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from vla_common.core.errors import ConfigError
-from vla_common.core.stats import Window
 from vla_sim.core.cameras import CameraRig, Image, Spectator
 from vla_sim.core.video import RATE, VideoRecorder, beside
 
@@ -18,7 +17,7 @@ VIDEO_CAMERA = "front"
 
 
 class Studio:
-    """Renders; to be made, used and closed in one thread."""
+    """Renders; to be made, used and closed in one thread. The last set took ``last_ms``."""
 
     def __init__(
         self, sizes: Mapping[str, tuple[int, int]], video: str, qpos: npt.NDArray[np.float64]
@@ -28,8 +27,7 @@ class Studio:
         ``qpos`` is a first state to render, so that later images come in time. Raises ConfigError
         when the video file cannot be written.
         """
-        self.render_ms = Window(512)
-        self.frames = 0
+        self.last_ms = 0.0
         self.recorder: VideoRecorder | None = None
         self._spectator: Spectator | None = None
         self._next_ns = 0
@@ -63,9 +61,7 @@ class Studio:
         self._rig.look(qpos)
         images = {camera: self._rig.image(camera) for camera in cameras}
         wanted = list(images.items())
-        if wanted:
-            self.frames += 1
-            self.render_ms.add((time.perf_counter() - begun) * 1e3)
+        self.last_ms = (time.perf_counter() - begun) * 1e3
         if self.recorder is not None and now_ns >= self._next_ns:
             self._next_ns = max(self._next_ns, now_ns - 10**9 // RATE) + 10**9 // RATE
             front = (
