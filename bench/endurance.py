@@ -5,7 +5,8 @@ nearly always in motion; meanwhile one process for each core but one computes fo
 the gate then holds for is a false stop, since nothing is wrong. Prints how often it held, how
 many plans a limit held back, the rates, and how often the cube named was reached; ends with 1
 when it held at all, or held back more than 5 % of the plans. To each change of the gate's state it
-says for how long a core of the machine itself stood still just before: see :mod:`stalls`.
+says for how long a core of the machine itself stood still just before, in all and at a time: see
+:mod:`stalls`.
 
     make endurance ARGS="--minutes 30"
 """
@@ -140,6 +141,7 @@ def changes_of_state(
             "state": state,
             "cause": cause,
             "stood_still_ms": round(1e3 * stalls.during(at_ns - JUST_BEFORE_NS, at_ns), 1),
+            "in_all_ms": round(1e3 * stalls.in_all(at_ns - JUST_BEFORE_NS, at_ns), 1),
         }
         for at_ns, state, cause in changes
     ]
@@ -164,6 +166,7 @@ def figures(work: Work, before: dict[str, Any], session: Session, stalls: Stalls
         "stood_still": {
             "times": len(stalls.times),
             "longest_ms": round(1e3 * stalls.during(0, time.monotonic_ns()), 1),
+            "in_all_ms": round(1e3 * stalls.in_all(0, time.monotonic_ns()), 1),
         },
         "held_back_share": round(counts.get("held_back", 0) / max(plans, 1), 4),
         "counts": counts,
@@ -228,7 +231,9 @@ def run(options: argparse.Namespace) -> int:
     options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     for change in found["states"]:
         print(
-            f"  {change['state']} ({change['cause']}), machine still {change['stood_still_ms']} ms"
+            f"  {change['state']} ({change['cause']}): in the {JUST_BEFORE_NS // 10**6} ms before, "
+            f"the machine stood still for {change['in_all_ms']} ms, at most "
+            f"{change['stood_still_ms']} ms at a time"
         )
     good = found["transitions"] == 0 and found["held_back_share"] <= SCALED_AT_MOST
     print(f"{options.output} written: {'no false stop' if good else 'NOT good enough'}")

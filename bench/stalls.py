@@ -12,11 +12,21 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 LATE_NS = 5_000_000
 """Beyond this a core stood still; what is measured here keeps its bounds by more than that."""
 PRIORITY = 60
+
+
+def union_ns(times: Iterable[tuple[int, int]], begin_ns: int, end_ns: int) -> int:
+    """Return how much of the time from ``begin_ns`` to ``end_ns`` one of ``times`` covers."""
+    total, until = 0, begin_ns
+    for begin, end in sorted(times):
+        total += max(0, min(end, end_ns) - max(begin, until))
+        until = max(until, min(end, end_ns))
+    return total
 
 
 class Stalls:
@@ -43,6 +53,10 @@ class Stalls:
         """Return for how many seconds a core stood still between two times, at most; 0: none."""
         found = [end - begin for begin, end in self.times if begin < end_ns and end > begin_ns]
         return 1e-9 * max(found, default=0)
+
+    def in_all(self, begin_ns: int, end_ns: int) -> float:
+        """Return for how many seconds between two times some core stood still."""
+        return 1e-9 * union_ns(self.times, begin_ns, end_ns)
 
     def close(self) -> None:
         """Watch no longer."""

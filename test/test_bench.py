@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 BENCH = Path(__file__).resolve().parent.parent / "bench"
 sys.path.insert(0, str(BENCH))
@@ -15,6 +17,7 @@ sys.path.insert(0, str(BENCH))
 import analysis  # noqa: E402
 import null_bundle  # noqa: E402
 import rounds  # noqa: E402
+from stalls import union_ns  # noqa: E402
 
 from vla_common.core import robot  # noqa: E402
 from vla_inference.core import bundle  # noqa: E402
@@ -95,3 +98,14 @@ def test_null_bundle_passes_every_check(tmp_path: Path) -> None:
     finally:
         backend.close()
     assert result.chunk_error <= loaded.manifest.tolerance.atol
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(0, 9))),
+    st.integers(0, 60),
+    st.integers(0, 40),
+)
+def test_times_that_overlap_count_once(spans: list[tuple[int, int]], begin: int, size: int) -> None:
+    times = [(at, at + long) for at, long in spans]
+    covered = {n for first, last in times for n in range(first, last)}
+    assert union_ns(times, begin, begin + size) == len(covered & set(range(begin, begin + size)))

@@ -10,10 +10,12 @@ however it ends, this process ends as well.
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import subprocess
 import sys
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -243,7 +245,9 @@ def main(words: list[str] | None = None) -> int:
         return 0  # the node has ended
     except Exception as error:
         by_user = isinstance(error, UserError)
-        connection.send(Failed(str(error) if by_user else f"cameras: {error!r}", by_user))
+        text = str(error) if by_user else f"the cameras failed:\n{traceback.format_exc()}"
+        with contextlib.suppress(OSError):  # nobody to tell
+            connection.send(Failed(text, by_user))
         return 1
     finally:
         rclpy.try_shutdown(context=context)
