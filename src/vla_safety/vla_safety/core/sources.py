@@ -147,12 +147,15 @@ class JointWatch:
 
     def stale(self, now_ns: int) -> bool:
         """Return whether a joint was not measured lately."""
-        return not self.known or now_ns >= self.due_ns
+        seen_ns = int(self._seen_ns.min())
+        return seen_ns < 0 or now_ns >= self._due_ns(seen_ns)
 
     @property
     def due_ns(self) -> int:
         """When the joint states become stale unless one comes; meaningful once known."""
-        seen_ns = int(self._seen_ns.min())
+        return self._due_ns(int(self._seen_ns.min()))
+
+    def _due_ns(self, seen_ns: int) -> int:
         paused = self._resumed_ns >= seen_ns
         return seen_ns + (self._after_pause_ns if paused else self._stale_ns) + 1
 
