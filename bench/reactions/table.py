@@ -17,7 +17,7 @@ class Tally:
     ``on``: the day. ``slowed``: from the fault to the first slowing of what the controller is
     told, ``rest``: to its rest, one value an injection. ``missed``: injections without any
     reaction. ``disturbed``: for how long the machine itself stood still, one value for each
-    injection that was made again for that reason.
+    injection that went wrong meanwhile and was made again.
     """
 
     name: str
@@ -29,6 +29,15 @@ class Tally:
     missed: int = 0
     disturbed: list[float] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+    def add(self, found: tuple[float, float | None] | None) -> None:
+        """Take when the arm began to slow, and when it was at rest; None: it did neither."""
+        if found is None:
+            self.missed += 1
+            return
+        self.slowed.append(found[0])
+        if found[1] is not None:
+            self.rest.append(found[1])
 
     @property
     def injections(self) -> int:
