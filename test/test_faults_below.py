@@ -195,7 +195,7 @@ def test_one_bad_plan_in_between_does_not_stop_the_arm(arm):
     start = time.monotonic_ns()
     tampered(arm, change, "non_finite", hold=False)
     time.sleep(0.3)
-    assert arm.watcher.state == "ACTIVE"
+    assert arm.watcher.state == "ACTIVE", arm.explain()
     assert_within_limits(arm.watcher.after(start), arm.robot)
 
 
