@@ -33,7 +33,7 @@ DOMAIN = 40 + os.getpid() % 60
 PATIENCE = 60.0  # [s] a loaded machine may be slow; nothing waits longer than it must
 
 
-def launch(*arguments):
+def launch(*arguments, **options):
     """Start the node as users do; what it prints goes into its ``stdout``."""
     return subprocess.Popen(
         [sys.executable, "-m", "vla_sim.node", *map(str, arguments)],
@@ -46,6 +46,7 @@ def launch(*arguments):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        **options,
     )
 
 
@@ -276,6 +277,19 @@ def test_no_camera_outlives_the_simulator(alone, number):
     output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == (0 if number != signal.SIGKILL else -number), output
     cameras.wait(PATIENCE)
+
+
+def test_a_ctrl_c_while_the_cameras_start_is_no_failure():
+    """A terminal sends it to all processes of the foreground."""
+    process = launch("--robot", ROBOT, start_new_session=True)
+    end = time.monotonic() + PATIENCE
+    while not psutil.Process(process.pid).children() and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.1)  # it imports
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, output
+    assert "Traceback" not in output
 
 
 def test_the_cameras_alone_use_shared_memory(alone):

@@ -117,6 +117,7 @@ class CameraProcess:
                 [sys.executable, "-c", MAIN, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env=dict(environment),
+                start_new_session=True,  # a Ctrl-C is for the node, also while this one starts
             )
         self._connection = Connection(ours.detach())
         self._ask(setup)
@@ -233,8 +234,7 @@ def _work(connection: Connection, context: rclpy.Context) -> None:
 
 def main(words: list[str] | None = None) -> int:
     """Serve the node at the other end of the socket whose number is given."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the node says when it is over
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the node says when it is over
     (socket_number,) = sys.argv[1:] if words is None else words
     connection = Connection(int(socket_number))
     context = rclpy.Context()

@@ -11,7 +11,8 @@ from ament_index_python.packages import PackageNotFoundError, get_package_share_
 DESCRIPTION = """A simulated seven-joint arm with two cameras and three cubes, in real time.
 
 Publishes   /joint_states (100 Hz), the cameras' topics (30 Hz), ~/task_state (20 Hz),
-            ~/desired (the controller's desired state, 200 Hz), /diagnostics
+            ~/desired (the controller's desired state, 200 Hz), /diagnostics;
+            the images by a process of their own, node sim_arm_cameras
 Subscribes  the controller's command topic (trajectory_msgs/JointTrajectory), /vla/instruction
 Service     ~/reset (vla_msgs/srv/ResetScene): places the cubes by seed; the arm stays
 """

@@ -50,15 +50,6 @@ def raise_process_priority(priority: int) -> str:
     return said
 
 
-def raise_named(prefix: str, priority: int) -> str:
-    """Raise the threads of this process whose names begin so; return what the others return."""
-    said = ""
-    for thread in os.listdir("/proc/self/task"):
-        if _name(thread).startswith(prefix):
-            said = raise_priority(priority, int(thread)) or said
-    return said
-
-
 def _name(thread: str) -> str:
     try:
         with open(f"/proc/self/task/{thread}/comm", encoding="ascii", errors="replace") as comm:

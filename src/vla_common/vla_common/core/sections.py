@@ -146,8 +146,8 @@ class Safety:
         high=20.0,
     )
     joint_state_ms: float = param(
-        "joint states older than this are stale; older than 50 ms, or this if it is more, where "
-        "the computer has just stood still",
+        "joint states older than this are stale; older than 50 ms, or this if it is more, behind "
+        "15 ms and more in which the gate was not run",
         30.0,
         above=0.0,
         high=500.0,

@@ -11,7 +11,9 @@ SUFFIX = "_control"
 
 
 def control_profile(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that let a process which commands the arm do without shared memory.
+    """Return the variables that let a process do without shared memory.
+
+    That is what commands the arm, and the simulated arm itself.
 
     Where a profile NAME.xml is named and NAME_control.xml stands beside it, that one is taken.
     Empty where there is none: then the profile of all holds, or the stock settings of Fast DDS.
