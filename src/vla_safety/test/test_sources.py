@@ -34,11 +34,11 @@ class TestJoints:
 
     def test_the_oldest_joint_says_how_old_it_is(self):
         joints = watch()
-        tell(joints, [0.0, 0.0], now=0)
+        tell(joints, [0.0, 0.0], now=2)
         tell(joints, [0.0], now=7, v=[0.0], names=["j0"])
-        assert joints.age_ns(10) == 10
-        assert not joints.stale(500 * MS)
-        assert joints.stale(500 * MS + 1)
+        assert joints.age_ns(10) == 8
+        assert not joints.stale(500 * MS + 2)
+        assert joints.stale(500 * MS + 3)
 
     def test_joints_of_others_are_ignored_and_are_no_fault(self):
         joints = watch()
