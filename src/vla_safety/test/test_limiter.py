@@ -229,6 +229,18 @@ def test_near_a_limit_a_joint_stops_on_its_own():
     assert q_rows[:, 0].max() <= 2.0 + 1e-12
 
 
+@pytest.mark.parametrize("side", [1.0, -1.0])
+@pytest.mark.parametrize("slow", [0.05, -0.05])
+def test_a_joint_that_stops_on_its_own_leaves_the_others_on_their_line(side, slow):
+    limits = limits_of(make_robot(3, a_max=[6.0, 1.0, 1.0])).for_grid(DT, 0.12)
+    v = side * np.array([0.3, 0.1, slow])
+    q = side * np.array([2.0 - stopping_distance(0.3, 6.0, DT), 0.0, 0.0])
+    _, v_rows = stop_rows(q, v, limits, DT)
+    left = 1.0 - np.arange(1, len(v_rows) + 1) / len(v_rows)
+    assert v_rows[:, 1:] == pytest.approx(left[:, None] * v[1:])
+    assert abs(v_rows[0, 0]) < left[0] * 0.3  # while that one brakes harder
+
+
 def test_path_between_rows_and_its_rest():
     path = Path(
         100, 10_000_000, np.array([[0.0], [0.01], [0.02]]), np.array([[1.0], [1.0], [0.0]]), 1

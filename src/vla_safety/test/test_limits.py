@@ -118,8 +118,11 @@ def test_a_jerk_limit_that_binds_on_the_grid_lowers_the_acceleration():
 
 def test_a_horizon_without_room_for_a_stop_is_refused():
     limits = limits_of(make_robot(1))
-    with pytest.raises(ConfigError, match="max_horizon_ms"):
+    with pytest.raises(ConfigError) as found:
         Planner(limits, Safety(lookahead_ms=80.0, max_horizon_ms=80.0), "file")
+    told = found.value
+    assert (told.where, told.key, told.value) == ("file", "safety.max_horizon_ms", 80.0)
+    assert told.allowed == ">= lookahead_ms + step_ms = 90"
 
 
 def test_deceleration_may_be_stated_for_one_joint():
