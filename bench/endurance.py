@@ -6,7 +6,8 @@ the gate then holds for is a false stop, since nothing is wrong. Prints how ofte
 many plans a limit held back, the rates, and how often the cube named was reached; ends with 1
 when it held at all, or held back more than 5 % of the plans. To each change of the gate's state it
 says for how long a core of the machine itself stood still just before, in all and at a time: see
-:mod:`stalls`.
+:mod:`stalls`. On a virtual machine, whose host lends an idle core to others, ``--awake`` keeps the
+cores from being idle: see :mod:`awake`.
 
     make endurance ARGS="--minutes 30"
 """
@@ -24,6 +25,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from awake import Awake
 from stalls import Stalls
 
 from vla_bringup import options as command_line
@@ -123,6 +125,11 @@ def parse(words: list[str] | None) -> argparse.Namespace:
         default=cores - 1,
         help="processes that compute for nothing (%(default)s)",
     )
+    parser.add_argument(
+        "--awake",
+        action="store_true",
+        help="also keep every core from being idle, below all other work (virtual machines)",
+    )
     parser.add_argument("--output", type=Path, default=ROOT / "bench" / "endurance.json")
     options = parser.parse_args(words)
     if not 0 <= options.load <= cores:
@@ -201,6 +208,8 @@ def run(options: argparse.Namespace) -> int:
     with ExitStack() as running:  # what is begun ends, also where the graph cannot be started
         running.enter_context(closing(stalls))
         running.enter_context(load(options.load))
+        if options.awake:
+            running.enter_context(Awake())
         session = running.enter_context(Session(plan, arguments.runs, print))
         work = Work(session, stop, options.every, options.seed)
         work.wait_active()
@@ -227,7 +236,7 @@ def run(options: argparse.Namespace) -> int:
     )  # fmt: skip
     if plan.robot_path.is_relative_to(ROOT):  # the same on every machine
         whole["robot_file"] = str(plan.robot_path.relative_to(ROOT))
-    result = {"load": options.load, **found, "report": whole}
+    result = {"load": options.load, "awake": options.awake, **found, "report": whole}
     options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     for change in found["states"]:
         print(
