@@ -98,6 +98,14 @@ def test_the_page_takes_the_table(tmp_path: Path) -> None:
     assert f"{gate_cost.BEGIN}\ncosts\n{gate_cost.END}" in copy.read_text(encoding="utf-8")
 
 
+def test_rows_of_faults_not_measured_stay_and_all_stand_in_order() -> None:
+    old = table.markdown({n: tally(what=n, slowed=[0.05]).figures() for n in ("b", "d", "gone")})
+    new = {n: tally(what=n, slowed=[0.12]).figures() for n in ("d", "a")}
+    rows = table.renewed(f"\n{old}\n", new, ["a", "b", "c", "d"]).splitlines()
+    assert "\n".join(rows[:2]) == table.HEAD
+    assert [row[:8] for row in rows[2:]] == ["| a | 12", "| b | 50", "| d | 12"]
+
+
 @pytest.mark.parametrize("text", ["nothing", "a b b", "b a", "b", "a"])
 def test_a_page_without_its_marks_stays_as_it_is(tmp_path: Path, text: str) -> None:
     copy = tmp_path / "page.md"

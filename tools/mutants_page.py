@@ -7,12 +7,16 @@ the page is written anew, as long as the same change to the same function surviv
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-BEGIN, END = "<!-- mutants: written by make mutants -->", "<!-- /mutants -->"
+sys.path.append(str(Path(__file__).resolve().parents[1] / "bench"))
+import page as pages
+
+BEGIN, END = pages.marks("mutants", "make mutants")
 NEW = "Not looked at yet"
 LEAST = 1 / 3
 """Of a file's mutants that were run: below it the page keeps what an earlier run found."""
@@ -119,12 +123,8 @@ def _in_order(lines: list[str]) -> list[str]:
 def write(page: Path, found: Mapping[str, Counter[str]], alive: Iterable[Survivor],
           files: set[str], day: str) -> None:  # fmt: skip
     """Write table and survivors between the marks of a page. Raises ValueError without marks."""
-    text = page.read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(END) < text.index(BEGIN):
-        raise ValueError(f"{page}: needs the marks {BEGIN} and {END}, each once and in this order")
-    head, rest = text.split(BEGIN)
-    old, tail = rest.split(END)
+    _, old, _ = pages.parts(page, BEGIN, END)
     lists = survivors(old, alive, found, files)
     new = f"{table(old, found, files, day)}\n\n*Score*: of the mutants that were run.\n\n"
     new += f"## Survivors, and why\n\n{lists}" if lists else "No mutant survived."
-    page.write_text(f"{head}{BEGIN}\n{new}\n{END}{tail}", encoding="utf-8")
+    pages.put(page, BEGIN, END, new)

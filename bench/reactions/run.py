@@ -30,7 +30,7 @@ from awake import Awake  # noqa: E402
 from faults import BY_NAME, FAULTS, Fault  # noqa: E402
 from host import machine  # noqa: E402
 from rig import Rig  # noqa: E402
-from table import BEGIN, END, Tally, markdown  # noqa: E402
+from table import BEGIN, END, Tally, markdown, renewed  # noqa: E402
 
 SAY_EVERY = 25
 """Injections after which a line is printed where nobody watches a terminal."""
@@ -81,7 +81,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--add", action="store_true", help="keep what the output holds of other faults"
     )
-    parser.add_argument("--page", type=Path, metavar="FILE", help="put the table into this file")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="renew these rows in this file")
     parser.add_argument(
         "--from", dest="kept", type=Path, metavar="JSON", help="measure nothing, show this result"
     )
@@ -92,6 +92,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error(f"--faults {','.join(unknown)!r}: allowed are {', '.join(names)}")
     if options.count < 1:
         parser.error(f"--count {options.count}: 1 or more is allowed")
+    if options.page is not None:
+        try:  # now, and not when hours have been measured
+            page.parts(options.page, BEGIN, END)
+        except (OSError, ValueError) as error:
+            parser.error(f"--page: {error}")
     return options
 
 
@@ -178,10 +183,11 @@ def main(arguments: list[str] | None = None) -> int:
         kept.write(interrupted)
         result = kept.result
         print(f"{options.output} written{', interrupted' if interrupted else ''}")
-    shown = markdown(result["faults"])
-    print(shown)
+    print(markdown(result["faults"]))
     if options.page is not None:
-        page.put(options.page, BEGIN, END, shown)
+        old = page.parts(options.page, BEGIN, END)[1]
+        every = [fault.what for fault in FAULTS]
+        page.put(options.page, BEGIN, END, renewed(old, result["faults"], every))
     good = all(found["passed"] for found in result["faults"].values())
     return 0 if good and not result.get("interrupted") else 1
 

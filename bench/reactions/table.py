@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,26 +84,37 @@ def quantiles(seconds: list[float]) -> dict[str, float]:
     return {name: round(1e3 * value, 1) for name, value in found.items()}
 
 
-def markdown(faults: dict[str, dict[str, Any]]) -> str:
+HEAD = (
+    "| fault | begins to slow after, p50 / p99 / max [ms] | at rest, max [ms] | bound [ms] "
+    "| injections | on | |\n|---|---|---|---|---|---|---|"
+)
+
+
+def row(found: Mapping[str, Any]) -> str:
+    """Return the row of one fault's :meth:`Tally.figures`."""
+    begins = [found.get(f"begins_{k}_ms") for k in ("p50", "p99", "max")]
+    shown = " / ".join("-" if value is None else f"{value:.0f}" for value in begins)
+    rest = found.get("rest_max_ms")
+    result = "kept" if found["passed"] else "**not kept**"
+    if found["missed"]:
+        result += f", {found['missed']} without reaction"
+    again, still = found.get("made_again", 0), found.get("stood_still_max_ms", 0.0)
+    if again:
+        result += f"; {again} made again, as the machine stood still for up to {still:.0f} ms"
+    cells = (
+        found["what"], shown, "-" if rest is None else f"{rest:.0f}",
+        f"{found['bound_ms']:.0f}", found["injections"], found.get("on") or "-", result,
+    )  # fmt: skip
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def markdown(faults: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the table of :meth:`Tally.figures` by fault."""
-    lines = [
-        "| fault | begins to slow after, p50 / p99 / max [ms] | at rest, max [ms] | bound [ms] "
-        "| injections | on | |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for found in faults.values():
-        begins = [found.get(f"begins_{k}_ms") for k in ("p50", "p99", "max")]
-        shown = " / ".join("-" if value is None else f"{value:.0f}" for value in begins)
-        rest = found.get("rest_max_ms")
-        result = "kept" if found["passed"] else "**not kept**"
-        if found["missed"]:
-            result += f", {found['missed']} without reaction"
-        again, still = found.get("made_again", 0), found.get("stood_still_max_ms", 0.0)
-        if again:
-            result += f"; {again} made again, as the machine stood still for up to {still:.0f} ms"
-        row = (
-            found["what"], shown, "-" if rest is None else f"{rest:.0f}",
-            f"{found['bound_ms']:.0f}", found["injections"], found.get("on") or "-", result,
-        )  # fmt: skip
-        lines.append(f"| {' | '.join(map(str, row))} |")
-    return "\n".join(lines)
+    return "\n".join([HEAD, *map(row, faults.values())])
+
+
+def renewed(old: str, faults: Mapping[str, Mapping[str, Any]], every: Iterable[str]) -> str:
+    """Return the table of ``every`` fault, told by what it is; rows not in ``faults`` stay."""
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in old.splitlines()}
+    rows |= {found["what"]: row(found) for found in faults.values()}
+    return "\n".join([HEAD, *(rows[what] for what in every if what in rows)])
