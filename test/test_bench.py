@@ -17,7 +17,8 @@ sys.path.insert(0, str(BENCH))
 import analysis  # noqa: E402
 import null_bundle  # noqa: E402
 import rounds  # noqa: E402
-from stalls import union_ns  # noqa: E402
+from stalls import Stalls, union_ns  # noqa: E402
+from stops import longest_without, stops  # noqa: E402
 
 from vla_common.core import robot  # noqa: E402
 from vla_inference.core import bundle  # noqa: E402
@@ -109,3 +110,31 @@ def test_times_that_overlap_count_once(spans: list[tuple[int, int]], begin: int,
     times = [(at, at + long) for at, long in spans]
     covered = {n for first, last in times for n in range(first, last)}
     assert union_ns(times, begin, begin + size) == len(covered & set(range(begin, begin + size)))
+
+
+class Noted(Stalls):
+    """Pauses of a machine, as if they had been seen [ms]."""
+
+    def __init__(self, *times: tuple[int, int]) -> None:
+        self.times = [(begin * MS, end * MS) for begin, end in times]
+
+
+def test_only_a_pause_of_the_machine_excuses_a_stop() -> None:
+    changes = [
+        (1000 * MS, "HOLD", "joint_state_stale"),  # behind 40 ms in two pauses
+        (1080 * MS, "LATCHED", "publisher"),
+        (2500 * MS, "READY", "reset"),
+        (2600 * MS, "ACTIVE", "enabled"),
+        (9000 * MS, "SLOW", "confidence"),  # behind 39 ms
+        (9500 * MS, "ACTIVE", "confidence"),
+        (9900 * MS, "HOLD", "plan_silent"),  # a pause, but too long ago
+    ]
+    pauses = Noted((810, 830), (970, 990), (8900, 8939), (9640, 9690))
+    first, second, third = stops(changes, pauses)
+    assert (first.state, first.at_ns, first.until_ns) == ("HOLD", 1000 * MS, 2600 * MS)
+    assert (first.excused, first.stood_still, first.longest) == (True, 0.04, 0.02)
+    assert (second.excused, second.state, second.until_ns) == (False, "SLOW", 9500 * MS)
+    assert (third.excused, third.until_ns) == (False, None)
+    assert longest_without([first, second, third], 0, 20_000 * MS) == 6400 * MS
+    assert longest_without([], 5 * MS, 20 * MS) == 15 * MS
+    assert longest_without([first], 0, 20_000 * MS) == 17_400 * MS
