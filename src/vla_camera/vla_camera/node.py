@@ -163,7 +163,7 @@ class CameraIngest(VlaNode):
 
 def main() -> int:
     """Run camera_ingest alone; the sets go to /vla/frames."""
-    return run(lambda: [CameraIngest()])
+    return run(lambda: [CameraIngest()], share=True)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from vla_common.core.errors import UserError
-from vla_common.core.priority import raise_process_priority
+from vla_common.core.priority import raise_process_priority, raise_share
 from vla_common.core.robot import SECTIONS, Robot, from_parameters
 from vla_common.core.transport import control_profile
 from vla_common.diagnostics import Diagnostics
@@ -207,12 +207,12 @@ def _spin(executor: Any, stop: threading.Event, nodes: list[VlaNode]) -> None:
         stop.set()
 
 
-def _bring_up(nodes: list[VlaNode], priority: int) -> Any:
+def _bring_up(nodes: list[VlaNode], priority: int, share: bool) -> Any:
     """Configure all, make the executor, activate all; return the executor, None on failure.
 
     What takes long comes before the control loops start. The garbage is collected then: with all
     of a process's modules in memory that takes 100 ms and more, in which no thread runs. And only
-    then the priority is raised.
+    then the priority or the share is raised.
     """
     mine = [node for node in nodes if node.autostart]
     if not all(node.trigger_configure() is SUCCESS for node in mine):
@@ -224,6 +224,7 @@ def _bring_up(nodes: list[VlaNode], priority: int) -> Any:
     gc.collect()
     gc.freeze()
     refused = raise_process_priority(priority) if priority else ""
+    refused = refused or (raise_share() if share else "")
     if refused:
         nodes[0].get_logger().warning(refused)
     if all(node.trigger_activate() is SUCCESS for node in mine):
@@ -233,14 +234,19 @@ def _bring_up(nodes: list[VlaNode], priority: int) -> Any:
 
 
 def run(
-    make_nodes: Callable[[], list[VlaNode]], priority: int = 0, *, control: bool = False
+    make_nodes: Callable[[], list[VlaNode]],
+    priority: int = 0,
+    *,
+    control: bool = False,
+    share: bool = False,
 ) -> int:
     """Run nodes until SIGINT or SIGTERM (returns 0) or a failure (returns 1).
 
     With a ``priority`` 1..99 the process, the threads that receive its messages included, runs
     under SCHED_FIFO where that is permitted, from the moment that it is ready to work. With
-    ``control`` it stays out of shared memory, see
-    :func:`~vla_common.core.transport.control_profile`.
+    ``share`` it gets more of a busy CPU than others do, see
+    :func:`~vla_common.core.priority.raise_share`. With ``control`` it stays out of shared memory,
+    see :func:`~vla_common.core.transport.control_profile`.
 
     The nodes share one executor on a thread of its own; signals are handled here, so that every
     node is deactivated and shut down in order, the arm at rest.
@@ -261,7 +267,7 @@ def run(
             node.on_fatal = stop.set
         # An EventsExecutor that spins must not meet another thread that creates or destroys
         # entities: both would wait for each other. So it spins between the two.
-        executor = _bring_up(nodes, priority)
+        executor = _bring_up(nodes, priority, share)
         if executor is not None:
             thread = threading.Thread(
                 target=_spin, args=(executor, stop, nodes), name="executor", daemon=True

@@ -173,7 +173,7 @@ class FeatureCacheNode(VlaNode):
 
 def main() -> int:
     """Run feature_cache alone: /vla/frames in, /vla/features out."""
-    return run(lambda: [FeatureCacheNode()])
+    return run(lambda: [FeatureCacheNode()], share=True)
 
 
 if __name__ == "__main__":

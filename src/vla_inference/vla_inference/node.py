@@ -234,4 +234,4 @@ class VlaInference(VlaNode):
 
 def main() -> int:
     """Run the node alone: features come from /vla/features."""
-    return run(lambda: [VlaInference()])
+    return run(lambda: [VlaInference()], share=True)

@@ -38,4 +38,4 @@ def make_nodes() -> list[VlaNode]:
 
 def main() -> int:
     """Run the pipeline until SIGINT or SIGTERM."""
-    return run(make_nodes)
+    return run(make_nodes, share=True)
