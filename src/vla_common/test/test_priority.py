@@ -111,13 +111,15 @@ end.set()
 """
 
 
-@pytest.mark.parametrize("session", [True, False])
-def test_a_larger_share_is_had_by_every_thread_and_by_a_session_of_its_own(session):
+@pytest.mark.parametrize("leads", [True, False])
+def test_a_larger_share_is_had_by_every_thread_and_by_a_session_of_its_own(leads):
+    command = [sys.executable, "-c", SHARE]
+    if not leads:  # a shell leads the session: also then no one else changes its niceness
+        command = ["sh", "-c", '"$@"; exit $?', "sh", *command]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     result = subprocess.run(
-        [sys.executable, "-c", SHARE], capture_output=True, text=True, env=environment, timeout=30,
-        start_new_session=session,
-    )  # fmt: skip
+        command, capture_output=True, text=True, env=environment, timeout=30, start_new_session=True
+    )
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == "True" or "niceness -10 is refused" in result.stdout
 
