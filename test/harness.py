@@ -340,7 +340,9 @@ class Graph:
         counts = {name: count for name, count in watcher.counts.items() if count}
         bad = {name: d[1] for name, d in watcher.diagnostics.items() if d[0]}
         states = [(STATES[state], cause) for _, state, cause in watcher.states[-8:]]
-        return f"gate {states}, {counts}; speed {watcher.speed():.3f}; not OK: {bad}"
+        ended = {c.name: (c.code, *c.tail(1)) for c in self.children.values() if c.code is not None}
+        said = f"gate {states}, {counts}; speed {watcher.speed():.3f}; not OK: {bad}"
+        return f"{said}; ended: {ended}" if ended else said
 
     def wait(self, condition, timeout: float, what: str) -> float:
         """Wait as :func:`wait` does, and say more when it fails."""

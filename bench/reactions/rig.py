@@ -39,6 +39,8 @@ LEFT_OUT = ("pipeline", "system_monitor")
 SLOWER = 0.95
 """Of the cruising speed: below it the commanded motion has changed."""
 REST = 1e-3
+RESTARTS = 6
+"""Of processes, until the arm moves again; one more is of one that cannot start."""
 AROUND_NS = 50_000_000
 """Before a fault, and after the reaction, in which a machine that stands still disturbs it."""
 
@@ -65,7 +67,7 @@ class Rig:
         self.graph = Graph(domain, LEFT_OUT, self._robot_file)
         self.stand_in: StandIn | None = None  # in place of the simulated arm's own parameters
         self.stalls: Stalls | None = None
-        self.restarts = 0
+        self.restarts = self._restarts_until = 0
         self.measured: deque[Measured] = deque(maxlen=500)
         self.second: Any = None  # publisher of commands besides the right one
         self._door = ""
@@ -145,6 +147,7 @@ class Rig:
         """Bring the arm into motion, as an operator would: reset, enable; stop where that hangs."""
         end = time.monotonic() + timeout
         still_since = time.monotonic()
+        self._restarts_until = self.restarts + RESTARTS
         self.source.shift = self._random.uniform(0.0, 0.05)
         while not self.cruising():
             if time.monotonic() > end:
@@ -170,6 +173,9 @@ class Rig:
     def _restart_dead(self) -> None:
         for child in self.graph.children.values():
             if child.code is not None:
+                if self.restarts == self._restarts_until:
+                    why = f"{child.name} ends again and again: {self.graph.explain()}"
+                    raise RuntimeError(why)
                 if self._door and child.name == "safety_gate":
                     Path(self._door).unlink(missing_ok=True)
                 self.restarts += 1
