@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,7 @@ from vla_msgs.msg import (
 )
 
 from vla_bringup.child import Child, command
-from vla_bringup.core.graph import Options, processes
+from vla_bringup.core.graph import Options, Process, processes
 from vla_common import qos
 from vla_common.convert import ns_to_stamp, stamp_to_ns
 from vla_common.core.robot import Robot, load
@@ -269,7 +270,9 @@ class Graph:
         leave_out: tuple[str, ...] = (),
         robot_file: Path = ROBOT_FILE,
         options: Options | None = None,
+        other_files: Mapping[str, Path] | None = None,
     ) -> None:
+        """``other_files``: robot files of processes, by name, that have another than the rest."""
         self.robot = load(robot_file)
         self.logs = Path(tempfile.mkdtemp(prefix="vla_test_"))
         environment = {**os.environ, "ROS_DOMAIN_ID": str(domain)}
@@ -280,11 +283,20 @@ class Graph:
                 self.logs / f"{process.name}.log",
                 {**environment, **process.environment},
             )
-            for process in processes(self.robot, robot_file, options or Options())
+            for process in self._processes(robot_file, options or Options(), other_files or {})
             if process.name not in leave_out
         }
         self.domain = domain
         self.cameras: CameraSource | None = None  # while no pipeline speaks of them
+
+    def _processes(
+        self, robot_file: Path, options: Options, other_files: Mapping[str, Path]
+    ) -> list[Process]:
+        found = {process.name: process for process in processes(self.robot, robot_file, options)}
+        for name, file in other_files.items():
+            other = processes(self.robot, file, options)
+            found[name] = next(process for process in other if process.name == name)
+        return list(found.values())
 
     def __enter__(self) -> Graph:
         """Start everything and the observer."""

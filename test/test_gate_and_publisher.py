@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from arm_loop import Link, Loop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vla_command.core.checks import Bounds
+from vla_command.core.commander import Commander
 from vla_safety.core.reasons import Reason
 
 SLACK = 1.03
@@ -69,6 +73,34 @@ def test_a_lost_path_is_no_reason_to_hold(seed, loss, late_ms, speed):
     loop.run(3500)  # the way is 0.8 rad at most
     assert loop.gate.counts.total[Reason.PATH_LOST] > 0 or not loop.link.lost
     assert set(loop.states[1300:]) == {"ACTIVE"}
+    assert_never_jerked(loop)
+    np.testing.assert_allclose(loop.desired[-1], loop.target, atol=0.01)
+
+
+def publisher_of_another_file(loop, speed=1.0, span=np.inf):
+    """Return a publisher by whose robot file joints are slower, or go less far from home."""
+    bounds = Bounds.of(loop.arm)
+    far = np.minimum(bounds.q_max, loop.home + span)
+    bounds = replace(bounds, v_max=speed * bounds.v_max, q_max=far)
+    return Commander(bounds, round(loop.arm.safety.lease_ms * 1e6), streamed=False)
+
+
+@pytest.mark.parametrize("other", [{"speed": 0.1}, {"span": 0.1}])
+def test_a_publisher_that_refuses_every_path_is_told_and_latches(other):
+    loop = Loop(Link(np.random.default_rng(0)))
+    right, loop.publisher = loop.publisher, publisher_of_another_file(loop, **other)
+    loop.run(1300)
+    loop.target = loop.home + np.array([0.6] + 7 * [0.0])
+    loop.run(4000)
+    assert loop.gate.state.name == "LATCHED" and "HOLD" not in loop.states
+    assert "follows no path that is sent" in loop.gate.machine.cause
+    assert loop.desired[-1][0] <= loop.home[0] + 0.1 and not loop.velocity[-1].any()
+    loop.publisher = right  # started anew with the right file
+    loop.run(1500)
+    assert loop.gate.reset(loop.now)[0], loop.gate.reset_blocked_by(loop.now)
+    loop.run(300)
+    assert loop.gate.enable(loop.now)[0], loop.gate.enable_blocked_by(loop.now)
+    loop.run(3500)
     assert_never_jerked(loop)
     np.testing.assert_allclose(loop.desired[-1], loop.target, atol=0.01)
 

@@ -6,7 +6,8 @@ import signal
 import time
 
 import pytest
-from harness import Graph, PlanSource, assert_within_limits
+import yaml
+from harness import ROBOT_FILE, Graph, PlanSource, assert_within_limits
 from test_faults_below import moving, stays
 
 DOMAIN = 60
@@ -91,3 +92,28 @@ def test_publisher_latched_because_the_gate_stood_still_for_a_moment(arm):
     assert any(text in cause for text in causes)
     stays(arm)
     goes_on(arm)
+
+
+def test_publisher_with_another_robot_file(tmp_path):
+    """In its file joint 1 is slower: it refuses what is faster, and the arm stands."""
+    document = yaml.safe_load(ROBOT_FILE.read_text(encoding="utf-8"))
+    document["/**"]["ros__parameters"]["joint_limits"]["joint1"]["max_velocity"] = 0.1
+    other = tmp_path / ROBOT_FILE.name
+    other.write_text(yaml.safe_dump(document), encoding="utf-8")
+    left_out = ("pipeline", "system_monitor")
+    with Graph(DOMAIN, left_out, other_files={PUBLISHER: other}) as graph:
+        graph.wait_active()
+        source = PlanSource(graph.watcher)
+        source.start()
+        watcher = graph.watcher
+        graph.wait(lambda: watcher.state == "LATCHED", 15.0, "gate LATCHED")
+        cause = watcher.states[-1][2]
+        assert cause.startswith(f"publisher: {PUBLISHER} follows no path that is sent"), (
+            graph.explain()
+        )
+        stays(graph)
+        assert max(abs(sample.velocity[0]) for sample in watcher.desired) <= 0.11
+        said = watcher.diagnostics[f"{PUBLISHER}: Output"][1]
+        assert "outside the joint limits" in said
+        assert_within_limits(watcher.desired, graph.robot)
+        source.running = False

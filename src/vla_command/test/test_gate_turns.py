@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from command_world import A_MAX, MS, RUN_UP, path, robot, run_up
 
-from vla_command.core.checks import Bounds
+from vla_command.core.checks import Bounds, Refusal
 from vla_command.core.commander import Commander
 from vla_command.core.path import GateState
 from vla_command.core.watchdog import Mode, Watchdog
@@ -153,6 +153,31 @@ def test_leases_that_come_late_all_at_once_are_no_silence():
     unit.on_gate(GateState.ACTIVE, now + LEASE, now)
     assert unit.watchdog.mode is Mode.FOLLOWING and unit.heard == 5
     assert unit.on_path(path(now, seq=6, start_q=0.4, speed=0.0), now) is not None
+
+
+def outside(now, seq):
+    return path(now, seq=seq, start_q=50.0, speed=0.0)
+
+
+def test_a_path_that_is_refused_for_what_it_says_was_heard_and_is_not_followed():
+    """So the gate goes on at once from the one that is, not after half a period of plans."""
+    unit, now = armed(), NOW
+    unit.on_gate(GateState.ACTIVE, now + LEASE, now)
+    unit.on_path(path(now, seq=6, start_q=0.4, speed=0.0), now)
+    now += TICK
+    assert unit.on_path(outside(now, 7), now) is None
+    assert (unit.heard, unit.followed) == (7, 6) and unit.refused == {Refusal.LIMITS: 1}
+    unit.on_path(path(now, seq=6, start_q=0.4, speed=0.0), now)  # one of before says nothing
+    late = path(now - LEASE, seq=8, start_q=0.4, speed=0.0)
+    unit.on_path(late, now)
+    assert unit.heard == 7
+
+
+def test_while_armed_only_a_path_that_is_good_was_heard():
+    """The gate asks for one before it is enabled: it says where motion begins."""
+    unit = armed()
+    unit.on_path(outside(NOW, 6), NOW)
+    assert unit.heard == 5 and unit.refused == {Refusal.LIMITS: 1}
 
 
 def test_a_gate_that_goes_on_is_no_fresh_start():

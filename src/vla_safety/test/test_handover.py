@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from safety_world import MS, World, count, make_robot, moving
 
-from vla_safety.core.handover import GRACE_NS, KEPT, Handover
+from vla_safety.core.handover import GRACE_NS, KEPT, UNFOLLOWED, UNFOLLOWED_NS, Handover
 from vla_safety.core.path import rest
 from vla_safety.core.reasons import Reason
 from vla_safety.core.state_machine import State
@@ -17,7 +17,7 @@ def sent(upto):
     found = Handover()
     paths = [rest(np.zeros(2), START + 50 * MS * i, 10 * MS) for i in range(upto)]
     for seq, path in enumerate(paths, 1):
-        found.sent(seq, path)
+        found.sent(seq, path, of_plan=True)
     return found, paths
 
 
@@ -58,7 +58,7 @@ def begun(upto, before=5):
     found.begin(start)
     paths = [rest(np.zeros(2), START + 50 * MS * i, 10 * MS) for i in range(upto)]
     for seq, path in enumerate(paths, before + 1):
-        found.sent(seq, path)
+        found.sent(seq, path, of_plan=True)
     return found, start, paths
 
 
@@ -68,7 +68,7 @@ def test_while_none_is_followed_the_motion_goes_on_from_where_it_was_enabled():
     assert found.correction(0, 0, last) is None
     assert found.correction(0, 0, last + 1) is start
     assert found.correction(0, 6, last + 2) is None  # once is enough
-    found.sent(7, paths[0])
+    found.sent(7, paths[0], of_plan=True)
     assert found.correction(0, 7, last) is start  # heard, and refused
     assert found.correction(7, 7, last) is paths[0]
 
@@ -119,14 +119,14 @@ def test_what_the_arm_follows_is_remembered_however_many_were_refused_since():
     assert found.correction(1, 1, START) is None
     for seq in range(2, 3 * KEPT):
         path = rest(np.zeros(2), START + 50 * MS * seq, 10 * MS)
-        found.sent(seq, path)
+        found.sent(seq, path, of_plan=True)
         assert found.correction(1, seq, path.start_ns) is paths[0]
 
 
 def test_so_it_is_while_none_of_those_that_a_hold_sends_is_heard():
     found, paths = sent(2)
     for seq in range(3, 3 * KEPT):
-        found.sent(seq, rest(np.zeros(2), START + 50 * MS * seq, 10 * MS))
+        found.sent(seq, rest(np.zeros(2), START + 50 * MS * seq, 10 * MS), of_plan=False)
         assert found.correction(1, 1, START, patient=True) is None
     assert found.correction(1, seq, START, patient=True) is paths[0]
 
@@ -134,7 +134,7 @@ def test_so_it_is_while_none_of_those_that_a_hold_sends_is_heard():
 def test_where_it_was_enabled_is_remembered_however_many_were_refused_since():
     found, start, _ = begun(1)
     for seq in range(7, 3 * KEPT):
-        found.sent(seq, rest(np.zeros(2), START + 50 * MS * seq, 10 * MS))
+        found.sent(seq, rest(np.zeros(2), START + 50 * MS * seq, 10 * MS), of_plan=False)
         assert found.correction(0, seq, START) is start
 
 
@@ -166,17 +166,89 @@ def test_a_path_that_is_still_on_its_way_to_the_publisher_is_not_lost():
     assert world.gate.counts.minute(Reason.PATH_LOST, world.now) == 1
 
 
-def test_an_arm_that_stands_since_every_path_is_refused_is_not_left_behind():
-    world = moving(World(make_robot(3)).enabled())
-    path, followed = world.gate.motion.path, world.gate.announcer.seq
-    world.gate.on_followed(followed, followed, world.now)
-    for _ in range(3 * KEPT):
+def refuse(found, first, last, followed=1, of_plan=True):
+    """Let paths first .. last come after one another, each heard and none followed."""
+    for seq in range(first, last + 1):
+        path = rest(np.zeros(2), START + 50 * MS * seq, 10 * MS)
+        found.sent(seq, path, of_plan=of_plan)
+        found.correction(followed, seq, path.start_ns)
+    return path.start_ns
+
+
+def test_paths_that_are_refused_for_three_seconds_are_no_loss_any_more():
+    found, _ = sent(1)
+    assert not found.refused(START + 10**12)
+    refuse(found, 2, 12)
+    first = START + 100 * MS
+    assert found.refused(first + UNFOLLOWED_NS) and not found.refused(first + UNFOLLOWED_NS - 1)
+
+
+def test_nine_are_too_few_to_say_so_however_slow_they_come():
+    found, _ = sent(1)
+    assert not found.refused(refuse(found, 2, UNFOLLOWED) + 10**12)
+    assert found.refused(refuse(found, UNFOLLOWED + 1, UNFOLLOWED + 1) + 10**12)
+
+
+@pytest.mark.parametrize("followed", [0, 1])
+def test_one_that_is_followed_begins_the_three_seconds_anew(followed):
+    """Also where it is one of before, as a path came after all."""
+    found = begun(1)[0] if followed == 0 else sent(1)[0]
+    first = 8 if followed == 0 else 2
+    now = refuse(found, first, first + 14, followed)
+    assert found.correction(first + 10, first + 14, now) is not None
+    assert not found.refused(now + 10**12)
+    refuse(found, first + 15, first + 23, first + 10)
+    assert found.refused(now + UNFOLLOWED_NS) and not found.refused(now + UNFOLLOWED_NS - 1)
+
+
+def test_that_the_arm_stands_is_no_path_of_a_plan_refused_or_followed():
+    found, _ = sent(1)
+    assert not found.refused(refuse(found, 2, 22, of_plan=False) + 10**12)
+    refuse(found, 23, 28)
+    assert found.correction(22, 28, START) is not None  # of the hold between them
+    last = refuse(found, 29, 30, followed=22)
+    assert not found.refused(last + 10**12)
+    assert found.refused(refuse(found, 31, 31, followed=22) + 10**12)
+
+
+def test_an_enable_begins_it_anew():
+    found, _ = sent(1)
+    last = refuse(found, 2, 22)
+    assert found.refused(last + 10**12)
+    found.begin(None)
+    assert not found.refused(last + 10**12)
+
+
+def all_refused(world, paths, every_ms=50):
+    """Let every path of so many be refused; return the state after each."""
+    followed, states = world.gate.announcer.seq, []
+    for _ in range(paths):
         world.chunk(world.gate.motion.command(world.now)[0] + 0.02 * np.arange(1, 9)[:, None])
-        for _ in range(5):
+        for _ in range(every_ms // 10):
             world.gate.on_followed(followed, world.gate.announcer.seq, world.now)
             world.tick(10.0)
-        assert world.gate.motion.path is path
-    assert world.gate.state is State.ACTIVE
+        states.append(world.gate.state.name)
+    return states
+
+
+def test_a_publisher_that_refuses_every_path_latches_the_gate():
+    """Otherwise the gate would say for ever that it is active, beside an arm that stands."""
+    world = moving(World(make_robot(3)).enabled())
+    path = world.gate.motion.path
+    states = all_refused(world, 64)
+    assert states == ["ACTIVE"] * 60 + ["LATCHED"] * 4
+    assert count(world, Reason.PATH_LOST) == 61 and count(world, Reason.PUBLISHER) == 1
+    assert world.gate.machine.cause == (
+        "publisher: joint_command_publisher follows no path that is sent; its diagnostics say why"
+    )
+    np.testing.assert_array_equal(world.gate.motion.path.q[-1], path.q[-1])  # of the one followed
+
+
+def test_an_arm_that_stands_since_every_path_is_refused_is_not_left_behind():
+    world = moving(World(make_robot(3)).enabled())
+    path = world.gate.motion.path
+    assert set(all_refused(world, 3 * KEPT)) == {"ACTIVE"}
+    assert world.gate.motion.path is path
 
 
 @pytest.mark.parametrize("mode", [0, 1, 3])

@@ -37,6 +37,10 @@ class Refusal(str, Enum):
     UNREACHABLE = "not reached from the last command within the acceleration limits"
 
 
+CONTENT = frozenset({Refusal.FINITE, Refusal.NO_STOP, Refusal.LIMITS})
+"""Of a path that came in time, and in its turn."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What a path may contain; arrays are (joints,) float64, without a limit infinite."""

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from vla_command.core.braking import brake
-from vla_command.core.checks import Bounds, Refusal, check, check_jump
+from vla_command.core.checks import CONTENT, Bounds, Refusal, check, check_jump
 from vla_command.core.path import GateState, SafePath
 from vla_command.core.playback import Track, join, standing
 from vla_command.core.trajectory import Sample, Trajectory, rows_to_come, sample
@@ -41,7 +41,7 @@ class Commander:
         self.accepted = 0
         self.ignored = 0  # good paths while the gate may not be followed
         self._heard_ns = 0  # until when the lease of that path held
-        self.heard = 0  # seq of the newest good path since armed, followed or not
+        self.heard = 0  # seq of the newest path since armed; while armed, of a good one
         self.followed = 0  # seq of the path that the arm follows; 0: none, or a stop of our own
         self.track: Track | None = None
         self._bounds = bounds
@@ -91,6 +91,10 @@ class Commander:
         self.track = None if start is None else standing(start, now_ns)
         self._sent = None
 
+    def _note_heard(self, path: SafePath) -> None:
+        if path.valid_until_ns >= self._heard_ns:  # by time: a gate started anew counts anew
+            self.heard, self._heard_ns = path.seq, path.valid_until_ns
+
     def _note_start(self, path: SafePath) -> None:
         """Note where a gate that is not enabled says that the arm stands, by its newest word."""
         newer = path.valid_until_ns >= self._start_ns
@@ -115,8 +119,7 @@ class Commander:
         refusal = check(path, self._bounds, self._seq, now_ns)
         if refusal is None:
             self.on_gate(path.state, path.valid_until_ns, now_ns)
-            if path.valid_until_ns >= self._heard_ns:  # by time: a gate started anew counts anew
-                self.heard, self._heard_ns = path.seq, path.valid_until_ns
+            self._note_heard(path)
             following = self.watchdog.mode is Mode.FOLLOWING
             before = self._fresh and path.state in IDLE  # sent before the enable
             if not following or before or self._finishing or self.watchdog.expired(now_ns):
@@ -126,6 +129,8 @@ class Commander:
                     self._begin(now_ns)
                 return self._left(now_ns) if self._abandoned else None
             refusal = Refusal.SEQ if self._overtaken(path) else None
+        elif refusal in CONTENT and self.watchdog.mode is Mode.FOLLOWING:
+            self._note_heard(path)  # so that the gate knows soon that this one is not followed
         if refusal is not None:
             self.refused[refusal] += 1
             return None

@@ -36,7 +36,7 @@ class Announcer:
         """
         self.seq += 1
         self._sent_ns = now_ns
-        self.handover.sent(self.seq, path)
+        self.handover.sent(self.seq, path, of_plan=plan is not None)
         self._path = path
         shown = plan or self.last_plan
         self._pending = SafeAction(

@@ -9,6 +9,7 @@ from vla_safety.core.announcer import Announcer
 from vla_safety.core.causes import Causes
 from vla_safety.core.checks import InputCheck, Refused
 from vla_safety.core.motion import Motion
+from vla_safety.core.publisher_watch import NAME as PUBLISHER
 from vla_safety.core.reasons import BLOCKED, Counts, Reaction, Reason
 from vla_safety.core.reference import Reference
 from vla_safety.core.state_machine import MOVING, Event, Machine, State
@@ -16,6 +17,8 @@ from vla_safety.core.stopping import Stopping, cause
 from vla_safety.core.streaks import Streaks, Trust
 from vla_safety.core.throttle import ThrottleWatch
 from vla_safety.core.values import Plan, RawChunk
+
+NOT_FOLLOWED = f"{PUBLISHER} follows no path that is sent; its diagnostics say why"
 
 
 class Following:
@@ -115,15 +118,21 @@ class Following:
             self._stopping.hold(reason, now_ns, count=False)
 
     def lost(self, followed: Any, heard: Any, now_ns: int) -> None:
-        """Go back to the path that the arm follows, see :class:`handover.Handover`."""
-        holds = self._machine.state is State.HOLD
-        path = self._announcer.handover.correction(followed, heard, now_ns, patient=holds)
+        """Go back to the path that the arm follows, see :class:`handover.Handover`.
+
+        Where the publisher refuses one after the other, as with another robot file than this one,
+        stop and latch: the gate would say for ever that it is active, beside an arm that stands.
+        """
+        holds, handover = self._machine.state is State.HOLD, self._announcer.handover
+        path = handover.correction(followed, heard, now_ns, patient=holds)
         if path is None:
             return
         self._counts.add(Reason.PATH_LOST, now_ns)
         self._motion.go_back(path)
         if holds:
             self._stopping.stop_motion(now_ns)
+        elif handover.refused(now_ns):
+            self._stopping.trip(Reason.PUBLISHER, now_ns, detail=NOT_FOLLOWED)
 
     def watch(self, now_ns: int) -> None:
         """Hold while plans are not sure, too late, or do not come."""

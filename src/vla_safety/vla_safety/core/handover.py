@@ -11,6 +11,10 @@ KEPT = 8
 GRACE_NS = 30_000_000
 """A path that is not followed by so long after its beginning was lost on the way: the publisher
 tells 50 times a second what it follows."""
+UNFOLLOWED = 10
+UNFOLLOWED_NS = 3_000_000_000
+"""So many paths of plans in so long, and none of them followed: the publisher refuses them all.
+Where each is late by up to 25 ms, eight in a row were seen that could not be joined from rest."""
 
 
 class Handover:
@@ -25,15 +29,25 @@ class Handover:
         self._sent: deque[tuple[int, Path]] = deque(maxlen=KEPT)
         self._base = 0
         self._followed: dict[int, Path] = {}  # the one that was last told, where the arm is
+        self._plans: deque[int] = deque(maxlen=KEPT)  # those of the paths that follow plans
+        self._lost = 0  # of them, since one was followed
+        self._lost_ns = 0  # when the first of them was
 
     def begin(self, start: Path | None) -> None:
         """Note where the arm stands at an enable; the paths of before are not followed any more."""
         self._sent.clear()
+        self._plans.clear()
         self._base, self._followed = 0, {} if start is None else {0: start}
+        self._lost = 0
 
-    def sent(self, seq: int, path: Path) -> None:
-        """Note a path; the motion goes on from it unless told otherwise."""
+    def sent(self, seq: int, path: Path, *, of_plan: bool) -> None:
+        """Note a path; the motion goes on from it unless told otherwise.
+
+        ``of_plan``: it follows a plan, and is no stop, nor where the arm stands.
+        """
         self._sent.append((seq, path))
+        if of_plan:
+            self._plans.append(seq)
         self._base = seq
 
     def correction(
@@ -50,13 +64,22 @@ class Handover:
         known = self._path(followed)
         if known is None:
             return None
+        if followed not in self._followed and followed in self._plans:
+            self._lost = 0
         self._followed = {followed: known}
         newest, path = self._sent[-1]
         under_way = heard < newest and (patient or now_ns <= path.start_ns + GRACE_NS)
         if followed == self._base or (followed < self._base == newest and under_way):
             return None
         self._base = followed
+        if newest in self._plans:
+            self._lost += 1
+            self._lost_ns = now_ns if self._lost == 1 else self._lost_ns
         return known
+
+    def refused(self, now_ns: int) -> bool:
+        """Return whether of the paths that followed plans lately the arm follows none."""
+        return self._lost >= UNFOLLOWED and now_ns - self._lost_ns >= UNFOLLOWED_NS
 
     def _path(self, seq: int) -> Path | None:
         for number, path in reversed(self._sent):
