@@ -215,8 +215,11 @@ def test_an_enable_begins_it_anew():
     found, _ = sent(1)
     last = refuse(found, 2, 22)
     assert found.refused(last + 10**12)
-    found.begin(None)
+    found.begin(rest(np.ones(2), last, 10 * MS))
     assert not found.refused(last + 10**12)
+    refuse(found, 23, 32, followed=0)
+    first = START + 50 * MS * 23
+    assert found.refused(first + UNFOLLOWED_NS) and not found.refused(first + UNFOLLOWED_NS - 1)
 
 
 def all_refused(world, paths, every_ms=50):

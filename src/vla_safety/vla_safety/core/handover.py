@@ -27,18 +27,18 @@ class Handover:
 
     def __init__(self) -> None:
         self._sent: deque[tuple[int, Path]] = deque(maxlen=KEPT)
-        self._base = 0
-        self._followed: dict[int, Path] = {}  # the one that was last told, where the arm is
-        self._plans: deque[int] = deque(maxlen=KEPT)  # those of the paths that follow plans
-        self._lost = 0  # of them, since one was followed
-        self._lost_ns = 0  # when the first of them was
+        self._plans: deque[int] = deque(maxlen=KEPT)  # those of them that follow plans
+        self._lost_ns = 0  # when the first one was lost
+        self.begin(None)
 
     def begin(self, start: Path | None) -> None:
         """Note where the arm stands at an enable; the paths of before are not followed any more."""
         self._sent.clear()
         self._plans.clear()
-        self._base, self._followed = 0, {} if start is None else {0: start}
-        self._lost = 0
+        self._base = 0
+        # the one that was last told, where the arm is
+        self._followed: dict[int, Path] = {} if start is None else {0: start}
+        self._lost = 0  # paths that follow plans, since one of them was followed
 
     def sent(self, seq: int, path: Path, *, of_plan: bool) -> None:
         """Note a path; the motion goes on from it unless told otherwise.
