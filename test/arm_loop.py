@@ -134,6 +134,7 @@ class Loop:
         self.found = self.controller.sample(self.now)
         self.q = self.home.copy()  # measured
         self.held = False  # the arm is held fast: it stays where it is
+        self.no_speeds = False  # the driver says that every joint stands, as some always do
         self.offset = np.zeros_like(self.home)  # of the arm from its command
         self.target = self.home.copy()  # where the plans lead
         self.speed = 0.4
@@ -166,7 +167,8 @@ class Loop:
         if not self.held:
             self.q = found.q + self.offset
         if tick % 10 == 3:
-            self._take(self.gate.on_joint_state(self.names, self.q, 0.0 * self.q, now))
+            speed = 0.0 * found.dq if self.held or self.no_speeds else found.dq
+            self._take(self.gate.on_joint_state(self.names, self.q, speed, now))
         if tick % 50 == 7:
             self._cameras()
         if tick % 50 == 29:

@@ -77,8 +77,8 @@ def test_a_lost_path_is_no_reason_to_hold(seed, loss, late_ms, speed):
     np.testing.assert_allclose(loop.desired[-1], loop.target, atol=0.01)
 
 
-def publisher_of_another_file(loop, speed=1.0, span=np.inf):
-    """Return a publisher by whose robot file joints are slower, or go less far from home."""
+def another_publisher(loop, speed=1.0, span=np.inf):
+    """Return one that was just started; by its robot file joints may be slower, or go less far."""
     bounds = Bounds.of(loop.arm)
     far = np.minimum(bounds.q_max, loop.home + span)
     bounds = replace(bounds, v_max=speed * bounds.v_max, q_max=far)
@@ -88,7 +88,7 @@ def publisher_of_another_file(loop, speed=1.0, span=np.inf):
 @pytest.mark.parametrize("other", [{"speed": 0.1}, {"span": 0.1}])
 def test_a_publisher_that_refuses_every_path_is_told_and_latches(other):
     loop = Loop(Link(np.random.default_rng(0)))
-    right, loop.publisher = loop.publisher, publisher_of_another_file(loop, **other)
+    right, loop.publisher = loop.publisher, another_publisher(loop, **other)
     loop.run(1300)
     loop.target = loop.home + np.array([0.6] + 7 * [0.0])
     loop.run(4000)
@@ -103,6 +103,24 @@ def test_a_publisher_that_refuses_every_path_is_told_and_latches(other):
     loop.run(3500)
     assert_never_jerked(loop)
     np.testing.assert_allclose(loop.desired[-1], loop.target, atol=0.01)
+
+
+@pytest.mark.parametrize("after_ms", range(80, 150, 10))
+@pytest.mark.parametrize("no_speeds", [False, True])
+def test_motion_begins_where_the_arm_rests_not_where_it_still_crept(no_speeds, after_ms):
+    """The publisher is started anew while the arm slows down: where it is measured then counts."""
+    loop = Loop(Link(np.random.default_rng(0)), soft_start_ms=0.0)
+    loop.no_speeds = no_speeds
+    loop.run(1300)
+    loop.speed, loop.target = 1.2, loop.home + np.array([0.8] + 7 * [0.0])
+    loop.run(500)
+    loop._take(loop.gate.deactivate(loop.now))
+    loop.run(after_ms)
+    loop.publisher = another_publisher(loop)
+    loop.run(1000)
+    assert loop.gate.enable(loop.now)[0], loop.gate.enable_blocked_by(loop.now)
+    loop.run(1000)
+    assert_never_jerked(loop)
 
 
 @pytest.mark.parametrize("soft_start_ms", [0.0, 500.0])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safety_world import make_robot
 
-from vla_safety.core.anchoring import Anchoring
+from vla_safety.core.anchoring import SETTLES_NS, Anchoring
 from vla_safety.core.causes import Causes
 from vla_safety.core.limits import limits_of
 from vla_safety.core.motion import LEAD_NS, Motion
@@ -136,8 +136,8 @@ class Standing:
         self.at = np.array(at)
         self.motion.anchor(self.at, START - LEAD_NS)
 
-    def measured(self, q, v=(0.0, 0.0)):
-        self.joints.update(["j0", "j1"], list(q), list(v), START)
+    def measured(self, q, v=(0.0, 0.0), now=START):
+        self.joints.update(["j0", "j1"], list(q), list(v), now)
 
     def moving(self):
         """Let the motion be under way."""
@@ -176,25 +176,34 @@ def test_where_the_publisher_has_nothing_to_say_the_measured_pose_is_taken_once_
     """One that was started anew does not know which path the arm followed last."""
     found = Standing()
 
-    def begins(q, v=0.0):
-        found.measured(q, (v, 0.0))
-        changed = found.anchoring.before_enable(START)
+    def begins(q, v=0.0, now=START):
+        found.measured(q, (v, 0.0), now)
+        changed = found.anchoring.before_enable(now)
         return changed, found.motion.path.q[0].tolist()
 
+    settled = START + SETTLES_NS
     assert begins([1.001, 1.0]) == (True, [1.001, 1.0])
-    assert begins([1.002, 1.0]) == (False, [1.001, 1.0])  # that is noise, and no news
-    assert begins([1.03, 1.0]) == (True, [1.03, 1.0])  # that is not
+    assert begins([1.002, 1.0], now=settled - 1) == (True, [1.002, 1.0])  # it may still creep
+    assert begins([1.003, 1.0], now=settled) == (True, [1.003, 1.0])
+    assert begins([1.004, 1.0], now=settled + 1) == (False, [1.003, 1.0])  # noise, and no news
+    assert begins([1.03, 1.0], now=settled + 1) == (True, [1.03, 1.0])  # that is: it was moved
+    assert begins([1.04, 1.0], now=settled + 2) == (True, [1.04, 1.0])  # and moves yet
     found.anchoring.begin()
     assert begins([1.031, 1.0]) == (True, [1.031, 1.0])
     found.anchoring.told([1.035, 1.0], START)
     assert begins([1.031, 1.0]) == (True, [1.035, 1.0])
     found.anchoring.told([], START)  # now it was started anew
-    assert begins([1.031, 1.0]) == (True, [1.031, 1.0])
+    assert begins([1.031, 1.0], now=settled) == (True, [1.031, 1.0])
+    assert begins([1.032, 1.0], now=settled + 1) == (True, [1.032, 1.0])  # not yet for so long
     found.anchoring.told([1.035, 1.0], START)
     found.anchoring.begin()
     assert begins([1.034, 1.0], 0.3) == (True, [1.034, 1.0])  # it does not stand yet
-    assert begins([1.036, 1.0]) == (True, [1.036, 1.0])
-    assert begins([1.037, 1.0]) == (False, [1.036, 1.0])
+    assert begins([1.036, 1.0], now=settled) == (True, [1.036, 1.0])
+    assert begins([1.037, 1.0], 0.3, settled + 1) == (True, [1.037, 1.0])  # nor now
+    assert begins([1.038, 1.0], now=settled + 2) == (True, [1.038, 1.0])
+    assert begins([1.039, 1.0], now=settled + 1 + SETTLES_NS) == (True, [1.039, 1.0])
+    assert begins([1.04, 1.0], now=settled + 2 + SETTLES_NS) == (True, [1.04, 1.0])
+    assert begins([1.041, 1.0], now=settled + 2 + SETTLES_NS) == (False, [1.04, 1.0])
 
 
 @pytest.mark.parametrize("act", ["catch_up", "before_enable"])

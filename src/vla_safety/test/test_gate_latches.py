@@ -217,7 +217,7 @@ def test_motion_begins_at_the_measured_pose_after_a_latch(world):
 
 def test_a_small_offset_does_not_step_the_command_at_enable():
     world = World(make_robot(3))
-    world.tick()
+    world.run(120)  # it has come to rest
     before = world.gate.motion.path
     world.gate.on_joint_state(["j0", "j1", "j2"], [0.01, 0, 0], [0.0] * 3, world.now)
     assert world.gate.enable(world.now)[0]

@@ -17,6 +17,10 @@ ANCHOR = 0.02
 STAYS = 1.3
 """Of the distance beyond which an arm was moved: so much further, where it was not before."""
 
+SETTLES_NS = 100_000_000
+"""For so long the arm must have been measured still until it has come to rest: below the speed at
+which a joint counts as still it creeps on for some hundredths of a second."""
+
 
 class Anchoring:
     """Anchors the motion at the measured pose where that is due.
@@ -33,10 +37,11 @@ class Anchoring:
         self._rest: Array | None = None
         self._commanded = False  # motion begins at the last command, not at the measured pose
         self._placed = False  # where the arm came to rest since the last enable, by measurement
+        self._still_ns: int | None = None  # since when it is measured still, but not placed yet
 
     def begin(self) -> None:
         """Note an enable: what was known of where the arm stands is no longer true."""
-        self._rest, self._placed = None, False
+        self._rest, self._placed, self._still_ns = None, False, None
 
     def told(self, positions: Any, now_ns: int) -> None:
         """Take where the publisher's last command left the arm; anything else forgets it."""
@@ -70,9 +75,9 @@ class Anchoring:
         self._commanded = rest is not None and self._is_near(rest, near)
         placed = self._placed or rest is not None
         if rest is not None and self._commanded:
-            start, self._placed = rest, False
+            start, self._placed, self._still_ns = rest, False, None
         elif motion.path is None or self.off(now_ns, grippers=rest is None) or not placed:
-            start, self._placed = self._measured(now_ns), self._joints.still()
+            start, self._placed = self._measured(now_ns), self._settled(now_ns)
         else:
             return False
         start = motion.standing(start if rest is None else np.where(self._gripper, rest, start))
@@ -80,6 +85,14 @@ class Anchoring:
             return False
         motion.anchor(start, now_ns)
         return True
+
+    def _settled(self, now_ns: int) -> bool:
+        """Return whether the arm has been still for long enough, since it was last placed."""
+        if self._placed or not self._joints.still():
+            self._still_ns = None
+        elif self._still_ns is None:
+            self._still_ns = now_ns
+        return self._still_ns is not None and now_ns - self._still_ns >= SETTLES_NS
 
     def catch_up(self, now_ns: int, *, moved_by_others: bool = False) -> bool:
         """After the arm fell behind and all is at rest, go on from where it stands.
