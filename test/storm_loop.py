@@ -13,6 +13,7 @@ from arm_loop import MS, ROBOT_FILE, ROS, Link, Loop
 from vla_command.core.checks import Bounds
 from vla_command.core.commander import Commander
 from vla_command.core.status import CODES
+from vla_command.core.trajectory import Trajectory
 from vla_command.core.watchdog import Mode
 from vla_common.core.robot import Robot, load
 from vla_safety.core.gate import Gate
@@ -78,6 +79,7 @@ class Storm(Loop):
         self.breaks: list[int] = []  # [ms] the controller was started anew: no motion in between
         self.strokes: list[tuple[int, str]] = []
         self.enabled_ns = self.asked_ns = 10_000 * MS  # when the gate was last seen enabled
+        self.on_the_way_ns = 0  # until when the arm is on the way to where it was measured
         super().__init__(Link(rng), robot.safety.soft_start_ms, robot, bool(rng.random() < 0.4))
         self.gate.deactivate(self.now)
 
@@ -192,12 +194,21 @@ class Storm(Loop):
         self.states.append(gate.state.name)
         if gate.state in ENABLED:
             self.enabled_ns = self.now
-        # where the arm fell behind, a hold commands it to where it stands
-        behind = gate.state is State.HOLD and Reason.LAGGING in gate.causes.holding
-        if gate.state in MOVING or behind:
+        if gate.state in MOVING or self._behind:
             self.asked_ns = self.now
-        elif moves and self.now - self.asked_ns > LAST_NS:
+        elif moves and self.now > max(self.asked_ns + LAST_NS, self.on_the_way_ns):
             self.moved_unasked.append(len(self.desired))
+
+    @property
+    def _behind(self) -> bool:
+        """Whether the arm fell behind, so that a hold commands it to where it stands."""
+        return self.gate.state is State.HOLD and Reason.LAGGING in self.gate.causes.holding
+
+    def _command(self, item: object) -> None:
+        """That way takes longer than a path; a publisher that stops sending does not end it."""
+        if isinstance(item, Trajectory) and self._behind:
+            self.on_the_way_ns = self.now + int(item.from_start_ns[-1])
+        super()._command(item)
 
     # --- weather ------------------------------------------------------------------------------
     def strike(self) -> None:
