@@ -150,7 +150,7 @@ class Storm(Loop):
             publisher.on_gate(state, valid_until_ns, now)
         if now // MS % 10 == 5:
             if publisher.watchdog.problems is not self.problems:
-                publisher.watchdog.hold(self.problems)
+                publisher.hold(self.problems, now)
             self._command(publisher.tick(now))
             self._tell()
 
@@ -202,7 +202,9 @@ class Storm(Loop):
     @property
     def _behind(self) -> bool:
         """Whether the arm fell behind, so that a hold commands it to where it stands."""
-        return self.gate.state is State.HOLD and Reason.LAGGING in self.gate.causes.holding
+        gate, path = self.gate, self.gate.motion.path
+        lags = Reason.LAGGING in gate.causes.holding
+        return gate.state is State.HOLD and (lags or (path is not None and path.measured))
 
     def _command(self, item: object) -> None:
         """That way takes longer than a path; a publisher that stops sending does not end it."""

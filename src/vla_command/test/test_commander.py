@@ -378,18 +378,38 @@ def test_streamed_output_goes_on_while_the_gate_holds():
 def test_a_second_publisher_latches_silently_until_it_is_gone_and_a_fresh_enable():
     unit = commander()
     unit.on_path(path(NOW), NOW)
-    unit.watchdog.hold(("2 publishers",))
+    unit.hold(("2 publishers",), NOW)
     assert unit.watchdog.mode is Mode.LATCHED and unit.watchdog.cause == "2 publishers"
     assert unit.tick(NOW + TICK) is None
     for state in (GateState.READY, GateState.ACTIVE):
         unit.on_gate(state, NOW + TICK + LEASE, NOW + TICK)
     assert unit.watchdog.mode is Mode.LATCHED
-    unit.watchdog.hold(())
+    unit.hold((), NOW)
     unit.on_gate(GateState.ACTIVE, NOW + TICK + LEASE, NOW + TICK)
     assert unit.watchdog.mode is Mode.LATCHED
     for state in (GateState.READY, GateState.ACTIVE):
         unit.on_gate(state, NOW + TICK + LEASE, NOW + TICK)
     assert unit.watchdog.mode is Mode.FOLLOWING
+
+
+@pytest.mark.parametrize("cruise", [8, 60])
+def test_beside_a_second_publisher_a_streamed_arm_stands_as_soon_as_it_can(cruise):
+    """The rest of what is followed may be long: the way to where an arm was measured."""
+    unit = commander(streamed=True)
+    unit.on_path(path(NOW, cruise=cruise), NOW)
+    now = NOW + 20 * MS
+    speeds = [np.abs(unit.tick(now).velocity).max()]
+    for _ in range(40):
+        now += TICK
+        unit.hold(("2 publishers",), now)
+        sample = unit.tick(now)
+        if sample is None:
+            break
+        speeds.append(np.abs(sample.velocity).max())
+    assert sample is None and speeds[-1] == 0.0  # said once
+    assert (np.diff(speeds[2:]) < 0.0).all() and len(speeds) * 0.01 < speeds[0] / A_MAX + 0.06
+    assert (np.abs(np.diff(speeds)) <= 1.02 * A_MAX * 0.01 + 1e-9).all()
+    assert unit.watchdog.mode is Mode.LATCHED and not unit.followed
 
 
 def test_what_was_overtaken_on_the_way_says_nothing():

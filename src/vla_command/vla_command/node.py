@@ -199,7 +199,7 @@ class CommandPublisher(VlaNode):
                     self.margin_ms.add(commander.watchdog.margin_ns(now_ns) * 1e-6)
                 commander.on_gate(*stored, now_ns)
         if self._problems is not commander.watchdog.problems:
-            commander.watchdog.hold(self._problems)
+            commander.hold(self._problems, now_ns)
         ticked = commander.tick(now_ns)
         item = item if item is not None else ticked
         if item is not None:

@@ -82,6 +82,17 @@ class Commander:
         elif turned and before is Mode.FOLLOWING:
             self._abandoned = not self.resting(now_ns)
 
+    def hold(self, problems: tuple[str, ...], now_ns: int) -> None:
+        """Follow nothing while there are ``problems``, see :meth:`.Watchdog.hold`.
+
+        A trajectory that was sent runs out: another one would only meet those of a second
+        publisher. Samples go on until the arm stands, so that is soon.
+        """
+        following = self.watchdog.mode is Mode.FOLLOWING
+        self.watchdog.hold(problems)
+        if self._streamed and following and problems:
+            self._brake(now_ns)
+
     def _begin(self, now_ns: int) -> None:
         """Stand where the gate said that motion is to begin; without that there is no command.
 
