@@ -158,6 +158,20 @@ def test_how_far_is_off(span, far):
         assert found.anchoring.off(START)
 
 
+def test_while_the_publisher_has_nothing_to_say_a_gripper_that_was_moved_begins_there_as_well():
+    found = Standing(grippers=(1,))
+
+    def begins(gripper, now):
+        found.measured([1.0, gripper], now=now)
+        found.anchoring.before_enable(now)
+        return found.motion.path.q[0].tolist()
+
+    settled = START + SETTLES_NS
+    assert begins(1.0, START) == begins(1.0, settled) == [1.0, 1.0]
+    assert begins(1.01, settled + 1) == [1.0, 1.0]  # noise
+    assert begins(1.1, settled + 1) == [1.0, 1.1]
+
+
 @pytest.mark.parametrize("act", ["catch_up", "before_enable"])
 def test_the_measured_pose_is_taken_at_a_standstill(act):
     found = Standing()
