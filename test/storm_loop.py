@@ -202,9 +202,11 @@ class Storm(Loop):
     @property
     def _behind(self) -> bool:
         """Whether the arm fell behind, so that a hold commands it to where it stands."""
-        gate, path = self.gate, self.gate.motion.path
-        lags = Reason.LAGGING in gate.causes.holding
-        return gate.state is State.HOLD and (lags or (path is not None and path.measured))
+        gate, path, track = self.gate, self.gate.motion.path, self.publisher.track
+        if gate.state is not State.HOLD or Reason.LAGGING in gate.causes.holding:
+            return gate.state is State.HOLD
+        leads_there = path is not None and path.measured and track is not None
+        return leads_there and bool((track.positions[-1] == path.q[-1]).all())
 
     def _command(self, item: object) -> None:
         """That way takes longer than a path; a publisher that stops sending does not end it."""

@@ -297,6 +297,14 @@ def test_streamed_outputs_come_to_rest_when_deactivated(make_world, kind, messag
     assert values == sorted(values) and values[-1] > values[0]
 
 
+def test_problems_are_told_the_commander_which_brakes_for_them(make_world, monkeypatch):
+    unit, told = make_world(Float64MultiArray, type="forward_command").unit, []
+    monkeypatch.setattr(unit.commander, "hold", lambda problems, now_ns: told.append(problems))
+    unit._problems = ("a second one",)
+    unit._work(time.monotonic_ns(), 0)
+    assert ("a second one",) in told
+
+
 def _first(message):
     return message.position[0] if isinstance(message, JointState) else message.data[0]
 

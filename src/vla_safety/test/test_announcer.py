@@ -183,3 +183,12 @@ def test_two_changes_at_once_are_told_each_with_its_own_cause_and_time(announcer
         now, state=State.STOPPING, previous=State.ACTIVE, since_ns=6, cause="estop_pressed",
         transitions=2,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("plan", [PLAN, None])
+def test_only_paths_that_follow_plans_count_as_refused(announcer, plan):
+    announcer.path(PATH, PLAN, State.ACTIVE, 0)
+    for _ in range(20):
+        announcer.path(PATH, plan, State.HOLD, 0)
+        announcer.handover.correction(1, announcer.seq, 10**9)
+    assert announcer.handover.refused(10**12) == (plan is not None)

@@ -66,7 +66,7 @@ class Anchoring:
         command. An arm that is further away than one that fell behind was moved, whoever did it:
         motion begins where it is measured, its grippers apart. So it does, all of it, where the
         publisher has nothing to say, as it was started anew: nobody knows then which of the last
-        paths the arm followed.
+        paths the arm followed. There it begins once and for all as soon as the arm has settled.
         """
         motion, rest = self._motion, self._rest
         if self._joints.stale(now_ns) or not motion.at_rest(now_ns):
